@@ -1,0 +1,281 @@
+/* One TCP connection. */
+#include "worker/net/conn.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+enum { LINGER_MS = 2000, PIECES = 64 };
+
+static void on_ready(evutil_socket_t fd, short what, void *arg);
+
+static void on_linger_over(struct deadline *d)
+{
+	conn_close(CONTAINER_OF(d, struct conn, deadline), REASON_HTTP_DONE);
+}
+
+void net_init(struct net *n, struct event_base *base, struct deadlines *ds)
+{
+	*n = (struct net){ .base = base, .input = xmalloc(NET_INPUT) };
+	list_init(&n->conns);
+	list_init(&n->dirty);
+	list_init(&n->resumed);
+	list_init(&n->dying);
+	deadline_list_init(ds, &n->linger, LINGER_MS, on_linger_over);
+}
+
+static void free_dying(struct net *n)
+{
+	LIST_EACH(&n->dying, link) {
+		struct conn *c = LIST_OF(link, struct conn, link);
+		list_remove(link);
+		free(c);
+	}
+}
+
+void net_fini(struct net *n)
+{
+	while (!list_empty(&n->conns))
+		conn_close(LIST_OF(n->conns.next, struct conn, link), REASON_DRAINING);
+	free_dying(n);
+	free(n->input);
+}
+
+/* Tells libevent what the connection waits for now. */
+static void watch(struct conn *c)
+{
+	evutil_socket_t fd = event_get_fd(&c->event);
+	short what = EV_PERSIST;
+	if (!c->paused)
+		what |= EV_READ;
+	if (c->wants_write)
+		what |= EV_WRITE;
+	event_del(&c->event);
+	event_assign(&c->event, c->net->base, fd, what, on_ready, c);
+	if (what != EV_PERSIST)
+		event_add(&c->event, NULL);
+}
+
+static void read_address(struct conn *c, int fd)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	if (getpeername(fd, (struct sockaddr *)&from, &len) < 0)
+		return;
+	if (from.ss_family == AF_INET6) {
+		memcpy(&c->address, &((struct sockaddr_in6 *)&from)->sin6_addr, sizeof(c->address));
+	} else if (from.ss_family == AF_INET) {
+		c->address.s6_addr[10] = c->address.s6_addr[11] = 0xff;
+		memcpy(&c->address.s6_addr[12], &((struct sockaddr_in *)&from)->sin_addr, 4);
+	}
+}
+
+struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct conn_vt *vt, struct str bytes)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+	c->net = n;
+	c->vt = vt;
+	c->listener = (uint8_t)listener;
+	read_address(c, fd);
+	/* Every turn ends in one write: nothing is gained by the kernel's waiting for more. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+	list_push(&n->conns, &c->link);
+	list_init(&c->dirty);
+	list_init(&c->resumed);
+	event_assign(&c->event, n->base, fd, EV_READ | EV_PERSIST, on_ready, c);
+	event_add(&c->event, NULL);
+	n->n_conns++;
+	if (bytes.len > 0) {
+		buf_str(&c->in, bytes);
+		conn_resume(c);
+	}
+	return c;
+}
+
+int conn_fd(const struct conn *c)
+{
+	return event_get_fd(&c->event);
+}
+
+void conn_close(struct conn *c, enum reason why)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	if (c->finishing)
+		why = (enum reason)c->why;
+	int fd = conn_fd(c);
+	event_del(&c->event);
+	deadline_clear(&c->deadline);
+	list_remove(&c->dirty);
+	list_remove(&c->resumed);
+	c->vt->closed(c, why);
+	close(fd);
+	outq_fini(&c->out);
+	buf_fini(&c->in);
+	list_remove(&c->link);
+	list_push(&c->net->dying, &c->link);
+	c->net->n_conns--;
+	c->net->closed[why]++;
+}
+
+/* Offers all kept bytes, then keeps what was not used. */
+static void offer_kept(struct conn *c)
+{
+	size_t used = c->vt->input(c, buf_view(&c->in));
+	if (c->closed)
+		return;
+	buf_consume(&c->in, used);
+	if (c->in.len == 0)
+		buf_fini(&c->in);
+	if (c->paused && c->in.len < NET_INPUT)
+		conn_pause(c, false);
+}
+
+static void offer(struct conn *c, struct str bytes)
+{
+	if (c->in.len > 0) {
+		buf_str(&c->in, bytes);
+		offer_kept(c);
+		return;
+	}
+	size_t used = c->vt->input(c, bytes);
+	if (!c->closed && used < bytes.len)
+		buf_str(&c->in, str_from(bytes, used));
+}
+
+static void on_readable(struct conn *c)
+{
+	ssize_t n = read(conn_fd(c), c->net->input, NET_INPUT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		conn_close(c, n == 0 ? REASON_CLIENT_GONE : REASON_CLIENT_ERROR);
+		return;
+	}
+	if (c->finishing)
+		return;      /* it is only waited for the peer to close */
+	offer(c, (struct str){ c->net->input, (size_t)n });
+	if (!c->closed && c->in.len >= NET_INPUT)
+		conn_pause(c, true);
+}
+
+/* Writes what the socket takes; true while the connection lives. */
+static bool flush(struct conn *c)
+{
+	struct iovec pieces[PIECES];
+	while (!outq_empty(&c->out)) {
+		int n = outq_pieces(&c->out, pieces, PIECES);
+		ssize_t written = writev(conn_fd(c), pieces, n);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0 && errno == EAGAIN)
+			break;
+		if (written < 0) {
+			conn_close(c, REASON_CLIENT_ERROR);
+			return false;
+		}
+		outq_advance(&c->out, (size_t)written);
+	}
+	bool waits = !outq_empty(&c->out);
+	if (waits != c->wants_write) {
+		c->wants_write = waits;
+		watch(c);
+	}
+	return true;
+}
+
+/* The last words are written: half-close, so that the peer reads them before a reset can come. */
+static void linger(struct conn *c)
+{
+	shutdown(conn_fd(c), SHUT_WR);
+	deadline_set(&c->net->linger, &c->deadline);
+}
+
+static void write_out(struct conn *c)
+{
+	if (!flush(c) || !outq_empty(&c->out))
+		return;
+	if (c->finishing)
+		linger(c);
+	else if (c->vt->drained != NULL)
+		c->vt->drained(c);
+}
+
+static void on_ready(evutil_socket_t fd UNUSED, short what, void *arg)
+{
+	struct conn *c = arg;
+	if (what & EV_READ)
+		on_readable(c);
+	if (!c->closed && (what & EV_WRITE))
+		write_out(c);
+}
+
+void conn_touch(struct conn *c)
+{
+	if (!c->closed && !c->wants_write && list_empty(&c->dirty))
+		list_push(&c->net->dirty, &c->dirty);
+}
+
+void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to)
+{
+	if (c->closed || c->finishing)
+		return;
+	outq_push(&c->out, b, from, to);
+	conn_touch(c);
+}
+
+void conn_bytes(struct conn *c, struct str bytes)
+{
+	struct batch *b = batch_new();
+	batch_bytes(b, bytes);
+	conn_push(c, b, 0, batch_len(b));
+	batch_unref(b);
+}
+
+void conn_resume(struct conn *c)
+{
+	if (!c->closed && list_empty(&c->resumed))
+		list_push(&c->net->resumed, &c->resumed);
+}
+
+void conn_pause(struct conn *c, bool paused)
+{
+	if (c->closed || c->paused == paused)
+		return;
+	c->paused = paused;
+	watch(c);
+}
+
+void conn_finish(struct conn *c, enum reason why)
+{
+	if (c->closed || c->finishing)
+		return;
+	c->finishing = true;
+	c->why = (uint8_t)why;
+	conn_pause(c, false);
+	deadline_set(&c->net->linger, &c->deadline);
+	conn_touch(c);
+}
+
+void net_tick(struct net *n)
+{
+	while (!list_empty(&n->resumed)) {
+		struct conn *c = LIST_OF(n->resumed.next, struct conn, resumed);
+		list_remove(&c->resumed);
+		offer_kept(c);
+	}
+	while (!list_empty(&n->dirty)) {
+		struct conn *c = LIST_OF(n->dirty.next, struct conn, dirty);
+		list_remove(&c->dirty);
+		write_out(c);
+	}
+	free_dying(n);
+}

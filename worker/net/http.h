@@ -1,0 +1,62 @@
+/* HTTP/1.1 over a connection (RFC 9112): one request at a time, keep-alive and pipelining, CORS, time-outs.
+ * What a path means is a service's business. */
+#ifndef CONFAB_HTTP_H
+#define CONFAB_HTTP_H
+
+#include "worker/net/body.h"
+#include "worker/net/conn.h"
+
+struct request;
+
+struct http_service {
+	const char *prefix;          /* "/socket.io/": this path, below it, and without its last slash */
+	/* A request's head is here (borrowed for the call). Either answers, or accepts an upgrade, or hands
+	 * over, or wants the body (sets max_body and complete), or holds the request for later. */
+	void (*head)(struct request *r, const struct head *h);
+	const void *arg;
+};
+
+/* One request, from its head to its answer; owned by its connection. */
+struct request {
+	struct conn *conn;
+	const struct http_service *service;
+	void (*complete)(struct request *r, struct str content);     /* the body is whole */
+	void (*unreadable)(struct request *r, unsigned status);      /* the body can't be had: must answer; or NULL */
+	void (*gone)(struct request *r);     /* the connection died before the answer; r dies next */
+	void *owner;                         /* the service's */
+	uint64_t max_body;
+	struct str raw;                      /* while in head(): all bytes from the head on */
+	/* http.c's */
+	struct body body;
+	struct buf content;
+	char *origin;                        /* of the request, to be echoed; or NULL */
+	bool keep_alive, is_head, receiving;
+};
+
+struct http {
+	const struct http_service *services; /* the longest prefixes first; ends with prefix NULL */
+	struct deadline_list head, body, idle;
+	uint64_t requests;
+	bool deferred;       /* the head just read must be read again later */
+};
+
+void http_init(struct http *http, struct deadlines *ds, const struct http_service *services);
+/* The protocol of a fresh connection. */
+extern const struct conn_vt http_vt;
+/* Starts its clock; right after conn_new. */
+void http_start(struct conn *c);
+
+/* Answers and ends the request. `extra` holds further header lines, each with CRLF, or is NULL. */
+void http_answer(struct request *r, unsigned status, const char *type, struct str body, const char *extra);
+/* Answers {"message":…,"errors":{}} with this status. */
+void http_refuse(struct request *r, unsigned status, const char *message);
+/* The request's connection closes after its answer. */
+void http_close_after(struct request *r);
+/* Moves the connection to another worker; the request is gone. Refuses with 503 if that fails. */
+void http_hand_over(struct request *r, unsigned worker);
+/* The connection ceases to speak HTTP after `bytes` (a 101): the request is freed, the caller sets vt. */
+void http_leave(struct request *r, struct str bytes);
+/* Adds the CORS headers for this request. */
+void http_cors(const struct request *r, struct buf *out);
+
+#endif
