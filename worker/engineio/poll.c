@@ -1,0 +1,325 @@
+/* Engine.IO over HTTP (protocol.md §1 to §4): which request gets which answer. */
+#include "worker/engineio/poll.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/mem.h"
+#include "worker/engineio/transport.h"
+
+enum refusal {
+	TRANSPORT_UNKNOWN, SESSION_UNKNOWN, BAD_METHOD, BAD_REQUEST, FORBIDDEN, BAD_VERSION,
+};
+
+static const struct {
+	unsigned status;
+	const char *text;
+} refusals[] = {
+	[TRANSPORT_UNKNOWN] = { 400, "Transport unknown" },
+	[SESSION_UNKNOWN] = { 400, "Session ID unknown" },
+	[BAD_METHOD] = { 400, "Bad handshake method" },
+	[BAD_REQUEST] = { 400, "Bad request" },
+	[FORBIDDEN] = { 403, "Forbidden" },
+	[BAD_VERSION] = { 400, "Unsupported protocol version" },
+};
+
+/* §1.2: JSON for polling, a line of text for a WebSocket. */
+static void refuse(struct request *r, bool upgrade, enum refusal which)
+{
+	char body[80];
+	if (upgrade) {
+		http_close_after(r);
+		http_answer(r, 400, "text/html", str_z(refusals[which].text), NULL);
+		return;
+	}
+	snprintf(body, sizeof(body), "{\"code\":%d,\"message\":\"%s\"}", (int)which, refusals[which].text);
+	http_answer(r, refusals[which].status, "application/json", str_z(body), NULL);
+}
+
+static void answer_payload(struct request *r, struct str payload)
+{
+	http_answer(r, 200, "text/plain; charset=UTF-8", payload, "cache-control: no-store\r\n");
+}
+
+/* A parameter as it stands: Engine.IO's own need no decoding. */
+static struct str parameter(struct str query, const char *name)
+{
+	while (query.len > 0) {
+		struct str value = str_cut(&query, '&');
+		struct str key = str_cut(&value, '=');
+		if (str_eqz(key, name))
+			return value.p != NULL ? value : STR("");
+	}
+	return STR_NONE;
+}
+
+/* --- The handshake --- */
+
+static bool is_own_parameter(struct str pair)
+{
+	static const char *const own[] = { "EIO", "transport", "sid", "t", "b64", "j" };
+	struct str name = str_cut(&pair, '=');
+	for (size_t i = 0; i < COUNT_OF(own); i++)
+		if (str_eqz(name, own[i]))
+			return true;
+	return false;
+}
+
+/* Keeps what an application may ask for later; NULL when there is nothing. */
+static struct origin *origin_of(const struct head *h)
+{
+	struct str authorization = head_field(h, "authorization");
+	struct str rest = h->query, pair;
+	struct origin *o = xmalloc(sizeof(*o) + h->query.len + 1 + authorization.len);
+	size_t n = 0;
+	while (rest.len > 0) {
+		pair = str_cut(&rest, '&');
+		if (pair.len == 0 || is_own_parameter(pair))
+			continue;
+		if (n > 0)
+			o->text[n++] = '&';
+		memcpy(o->text + n, pair.p, pair.len);
+		n += pair.len;
+	}
+	if (n + authorization.len == 0) {
+		free(o);
+		return NULL;
+	}
+	if (authorization.len > 0)
+		memcpy(o->text + n, authorization.p, authorization.len);
+	o->query = (struct str){ o->text, n };
+	o->authorization = (struct str){ o->text + n, authorization.len };
+	return o;
+}
+
+static void open_polling(struct request *r, const struct mount *m, struct origin *origin)
+{
+	struct session *s = session_new(m, origin, r->conn->listener);
+	struct buf *out = &s->engine->scratch;
+	buf_clear(out);
+	session_open_packet(s, true, out);
+	answer_payload(r, buf_view(out));
+	session_start(s);
+}
+
+static void handshake(struct request *r, const struct head *h, const struct mount *m, bool websocket)
+{
+	if (!str_eqz(h->method, "GET"))
+		refuse(r, h->upgrade, BAD_METHOD);
+	else if (websocket != h->upgrade)
+		refuse(r, h->upgrade, BAD_REQUEST);
+	else if (!str_eqz(parameter(h->query, "EIO"), "4"))
+		refuse(r, h->upgrade, BAD_VERSION);
+	else if (websocket)
+		websocket_open(r, h, m, origin_of(h));
+	else
+		open_polling(r, m, origin_of(h));
+}
+
+/* --- GET --- */
+
+static void on_poll_gone(struct request *r)
+{
+	struct session *s = r->owner;
+	if (s == NULL)
+		return;
+	s->poll = NULL;
+	session_close(s, REASON_CLIENT_ERROR);
+}
+
+static void add_frame(struct buf *payload, enum ws_opcode opcode, struct str bytes)
+{
+	if (opcode == WS_BINARY) {
+		eio_payload_add(payload, EIO_BINARY, bytes);
+		return;
+	}
+	if (payload->len > 0)
+		buf_char(payload, '\x1e');
+	buf_str(payload, bytes);
+}
+
+/* Takes queued frames into a payload, as many as fit max_payload, but one at least. */
+static void take_frames(struct session *s, struct buf *payload)
+{
+	struct slice *slice;
+	while ((slice = outq_first(&s->out)) != NULL) {
+		struct str rest = batch_range(slice->batch, slice->from, slice->to), frame;
+		enum ws_opcode opcode;
+		size_t before = rest.len;
+		if (!frame_next(&rest, &opcode, &frame))
+			return;
+		size_t more = opcode == WS_BINARY ? frame.len / 3 * 4 + 6 : frame.len + 1;
+		if (payload->len > 0 && payload->len + more > conf.max_payload)
+			return;
+		add_frame(payload, opcode, frame);
+		outq_advance(&s->out, before - rest.len);
+	}
+}
+
+void poll_answer(struct session *s, struct str last)
+{
+	struct buf payload = { 0 };
+	struct request *r = s->poll;
+	s->poll = NULL;
+	r->owner = NULL;
+	take_frames(s, &payload);
+	if (last.len > 0)
+		add_frame(&payload, WS_TEXT, last);
+	answer_payload(r, buf_view(&payload));
+	buf_fini(&payload);
+}
+
+/* A second GET while one is held: the client has lost count (§4). */
+static void overlap(struct session *s, struct request *r)
+{
+	session_close(s, REASON_OVERLAP);
+	http_answer(r, 400, NULL, STR_NONE, NULL);
+}
+
+static void poll(struct session *s, struct request *r)
+{
+	if (s->poll != NULL) {
+		overlap(s, r);
+		return;
+	}
+	s->poll = r;
+	r->owner = s;
+	r->gone = on_poll_gone;
+	if (s->closing) {
+		poll_answer(s, STR("1"));
+		session_bury(s);
+	} else if (!outq_empty(&s->out)) {
+		poll_answer(s, STR_NONE);
+	}
+}
+
+/* --- POST --- */
+
+static void on_post_gone(struct request *r)
+{
+	struct session *s = r->owner;
+	if (s == NULL)
+		return;
+	s->post = NULL;
+	session_close(s, REASON_CLIENT_ERROR);
+}
+
+/* The body can't be had: neither can the session go on, for packets of it are lost. */
+static void on_post_unreadable(struct request *r, unsigned status)
+{
+	struct session *s = r->owner;
+	if (s != NULL) {
+		s->post = NULL;
+		session_close(s, status == 413 ? REASON_TOO_LARGE : REASON_CLIENT_ERROR);
+	}
+	http_answer(r, status, NULL, STR_NONE, NULL);
+}
+
+/* Processes the packets in order; false: one could not be read. */
+static bool take_payload(struct session *s, struct str payload)
+{
+	struct buf scratch = { 0 };
+	struct eio_packet packet;
+	bool first = true;
+	int n;
+	while ((n = eio_payload_next(&payload, &first, &scratch, &packet)) > 0) {
+		session_packet(s, &packet);
+		if (s->dead || s->closing)
+			break;
+	}
+	buf_fini(&scratch);
+	return n >= 0;
+}
+
+/* Whether a session that ended in the midst of a payload ended by the payload's fault. */
+static bool is_fault(enum reason why)
+{
+	return why == REASON_PARSE_ERROR || why == REASON_PROTOCOL_ERROR || why == REASON_TOO_LARGE;
+}
+
+static void on_post_complete(struct request *r, struct str content)
+{
+	struct session *s = r->owner;
+	if (s == NULL) {
+		refuse(r, false, SESSION_UNKNOWN);
+		return;
+	}
+	s->post = NULL;
+	r->owner = NULL;
+	if (!take_payload(s, content))
+		session_close(s, REASON_PARSE_ERROR);
+	if ((s->dead || s->closing) && is_fault((enum reason)s->why))
+		http_answer(r, 400, NULL, STR_NONE, NULL);
+	else
+		http_answer(r, 200, "text/html", STR("ok"), NULL);
+}
+
+static void post(struct session *s, struct request *r, const struct head *h)
+{
+	struct str type = head_field(h, "content-type");
+	if (s->post != NULL) {
+		struct conn *first = s->post->conn;
+		overlap(s, r);
+		conn_close(first, REASON_OVERLAP);
+		return;
+	}
+	if (str_eqz(str_cut(&type, ';'), "application/octet-stream")) {
+		session_close(s, REASON_PARSE_ERROR);
+		http_answer(r, 400, NULL, STR_NONE, NULL);
+		return;
+	}
+	s->post = r;
+	r->owner = s;
+	r->max_body = conf.max_payload;
+	r->complete = on_post_complete;
+	r->unreadable = on_post_unreadable;
+	r->gone = on_post_gone;
+}
+
+/* --- A request with a sid --- */
+
+static void serve(struct session *s, struct request *r, const struct head *h, bool websocket)
+{
+	if (!str_eqz(parameter(h->query, "EIO"), "4") || websocket != h->upgrade)
+		refuse(r, h->upgrade, BAD_REQUEST);
+	else if (websocket)
+		websocket_probe(r, h, s);
+	else if (s->ws != NULL)
+		refuse(r, false, BAD_REQUEST);
+	else if (str_eqz(h->method, "GET"))
+		poll(s, r);
+	else if (s->closing)
+		refuse(r, false, SESSION_UNKNOWN);
+	else if (str_eqz(h->method, "POST"))
+		post(s, r, h);
+	else
+		http_answer(r, 405, NULL, STR_NONE, "Allow: GET, POST\r\n");
+}
+
+void engine_head(struct request *r, const struct head *h)
+{
+	const struct mount *m = r->service->arg;
+	struct engine *e = *m->engine;
+	struct str transport = parameter(h->query, "transport");
+	struct str sid = parameter(h->query, "sid");
+	bool websocket = str_eqz(transport, "websocket");
+	if (!websocket && !str_eqz(transport, "polling")) {
+		refuse(r, h->upgrade, TRANSPORT_UNKNOWN);
+		return;
+	}
+	if (sid.p == NULL) {
+		handshake(r, h, m, websocket);
+		return;
+	}
+	int worker = sid_worker(e, sid);
+	if (worker >= 0 && (unsigned)worker != e->worker) {
+		http_hand_over(r, (unsigned)worker);
+		return;
+	}
+	struct session *s = session_find(e, sid);
+	if (s == NULL || s->mount != m)
+		refuse(r, h->upgrade, SESSION_UNKNOWN);
+	else
+		serve(s, r, h, websocket);
+}

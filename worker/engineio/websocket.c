@@ -1,0 +1,115 @@
+/* Engine.IO over WebSocket, and the way there from polling (protocol.md §5, §7). */
+#include "worker/engineio/transport.h"
+
+static void on_closed(struct conn *c, enum reason why)
+{
+	struct session *s = c->owner;
+	s->ws = NULL;
+	session_close(s, why);
+}
+
+static void on_message(struct conn *c, bool binary, struct str bytes)
+{
+	struct session *s = c->owner;
+	struct eio_packet packet = { EIO_BINARY, bytes };
+	if (!binary && !eio_decode(bytes, &packet))
+		session_close(s, REASON_PARSE_ERROR);
+	else
+		session_packet(s, &packet);
+}
+
+static const struct ws_user session_ws = { .message = on_message, .closed = on_closed };
+
+void websocket_open(struct request *r, const struct head *h, const struct mount *m, struct origin *origin)
+{
+	struct conn *c = r->conn;
+	struct session *s = session_new(m, origin, c->listener);
+	if (!ws_accept(r, h, &session_ws, s)) {
+		session_bury(s);
+		return;
+	}
+	s->ws = c;
+	struct buf *out = &s->engine->scratch;
+	buf_clear(out);
+	session_open_packet(s, false, out);
+	ws_send(c, WS_TEXT, buf_view(out));
+	session_start(s);
+}
+
+/* --- The upgrade: until "5" comes the session polls, and only "3probe" goes over the WebSocket --- */
+
+static void end_probe(struct session *s)
+{
+	s->probe = NULL;
+	deadline_clear(&s->upgrade);
+	deadline_clear(&s->noop);
+}
+
+static void on_probe_closed(struct conn *c, enum reason why UNUSED)
+{
+	end_probe(c->owner);
+}
+
+/* Answers a held GET, so that the client can pause its polling. */
+static void release_poll(struct session *s)
+{
+	if (s->poll != NULL)
+		poll_answer(s, outq_empty(&s->out) ? STR("6") : STR_NONE);
+}
+
+void websocket_noop_due(struct deadline *d)
+{
+	struct session *s = CONTAINER_OF(d, struct session, noop);
+	release_poll(s);
+	deadline_set(&s->engine->noop, d);
+}
+
+void websocket_upgrade_late(struct deadline *d)
+{
+	struct session *s = CONTAINER_OF(d, struct session, upgrade);
+	struct conn *c = s->probe;
+	end_probe(s);
+	ws_close(c, REASON_PROBE_FAILED, NULL);
+}
+
+static void swap(struct session *s, struct conn *c)
+{
+	end_probe(s);
+	if (s->poll != NULL)
+		poll_answer(s, STR("1"));
+	s->ws = c;
+	c->user = &session_ws;
+	outq_move(&c->out, &s->out);
+	conn_touch(c);
+}
+
+static void on_probe_message(struct conn *c, bool binary, struct str bytes)
+{
+	struct session *s = c->owner;
+	if (!binary && str_eqz(bytes, "2probe")) {
+		ws_send(c, WS_TEXT, STR("3probe"));
+		release_poll(s);
+		deadline_set(&s->engine->noop, &s->noop);
+	} else if (!binary && str_eqz(bytes, "5")) {
+		swap(s, c);
+	} else {
+		end_probe(s);
+		ws_close(c, REASON_PROBE_FAILED, NULL);
+	}
+}
+
+static const struct ws_user probe_ws = { .message = on_probe_message, .closed = on_probe_closed };
+
+void websocket_probe(struct request *r, const struct head *h, struct session *s)
+{
+	struct conn *c = r->conn;
+	bool taken = s->ws != NULL || s->probe != NULL || s->closing;
+	if (!ws_accept(r, h, &probe_ws, s))
+		return;
+	if (taken) {
+		ws_close(c, REASON_OVERLAP, NULL);
+		return;
+	}
+	s->probe = c;
+	deadline_set(&s->engine->upgrade, &s->upgrade);
+}

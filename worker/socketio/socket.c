@@ -1,0 +1,458 @@
+/* A Socket.IO v5 socket. s->state of a session is a `line`: its sockets, and the binary packet being
+ * put together. */
+#include "worker/socketio/socket.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/id.h"
+#include "common/mem.h"
+
+enum { ATTACHMENT_MS = 30000, ACK_MS = 30000, SECOND_MS = 1000 };
+
+/* A binary packet whose attachments are still coming. */
+struct partial {
+	struct deadline deadline;
+	struct session *session;
+	char *text;
+	struct str blobs[SIO_MAX_ATTACHMENTS];
+	unsigned n, wanted;
+	size_t bytes;
+	struct str header;
+};
+
+struct line {
+	struct list sockets;
+	struct partial *partial;
+};
+
+/* A question to the client that waits for its acknowledgement. */
+struct asked {
+	struct list link;
+	struct deadline deadline;
+	struct socket *socket;
+	uint64_t id;
+	socket_ack_fn *fn;
+};
+
+static struct sockets *all_of(const struct session *s)
+{
+	return s->engine->upper;
+}
+
+/* --- What a socket hears --- */
+
+static void peer_send(struct peer *p, struct batch *b, uint32_t from, uint32_t to)
+{
+	session_push(CONTAINER_OF(p, struct socket, peer)->session, b, from, to);
+}
+
+static void peer_lost(struct peer *p)
+{
+	session_close(CONTAINER_OF(p, struct socket, peer)->session, REASON_EVENTS_LOST);
+}
+
+static const struct peer_vt socket_peer = { .send = peer_send, .lost = peer_lost };
+
+struct str socket_sid(const struct socket *s)
+{
+	return (struct str){ s->sid, SOCKET_SID_LEN };
+}
+
+static void send_packet(struct session *session, enum sio_type type, struct str nsp, struct str id,
+                        struct str data, struct strs blobs)
+{
+	struct buf *out = &all_of(session)->scratch;
+	buf_clear(out);
+	sio_encode(out, type, (unsigned)blobs.n, nsp, id, data);
+	session_send(session, false, buf_view(out));
+	for (size_t i = 0; i < blobs.n; i++)
+		session_send(session, true, blobs.v[i]);
+}
+
+void socket_emit(struct socket *s, struct str data, struct strs blobs)
+{
+	if (!s->open || s->closed)
+		return;
+	send_packet(s->session, blobs.n > 0 ? SIO_BINARY_EVENT : SIO_EVENT, s->nsp->name, STR_NONE, data,
+	            blobs);
+}
+
+void socket_ack(struct socket *s, struct str id, struct str args, struct strs blobs)
+{
+	struct buf data = { 0 };
+	if (!s->open || s->closed)
+		return;
+	buf_char(&data, '[');
+	buf_str(&data, args);
+	buf_char(&data, ']');
+	send_packet(s->session, blobs.n > 0 ? SIO_BINARY_ACK : SIO_ACK, s->nsp->name, id, buf_view(&data),
+	            blobs);
+	buf_fini(&data);
+}
+
+/* --- Questions to the client --- */
+
+static void asked_end(struct asked *a, struct str args)
+{
+	struct socket *s = a->socket;
+	socket_ack_fn *fn = a->fn;
+	list_remove(&a->link);
+	deadline_clear(&a->deadline);
+	free(a);
+	fn(s, args);
+}
+
+static void on_ack_late(struct deadline *d)
+{
+	asked_end(CONTAINER_OF(d, struct asked, deadline), STR_NONE);
+}
+
+void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn)
+{
+	char text[24];
+	if (!s->open || s->closed)
+		return;
+	struct asked *a = xcalloc(1, sizeof(*a));
+	a->socket = s;
+	a->fn = fn;
+	a->id = s->next_ack++;
+	list_push(&s->asked, &a->link);
+	deadline_set(&all_of(s->session)->ack, &a->deadline);
+	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)a->id);
+	send_packet(s->session, SIO_EVENT, s->nsp->name, (struct str){ text, (size_t)n }, data,
+	            (struct strs){ 0 });
+}
+
+/* An unknown id, or one answered before, means nothing (§12). */
+static void take_ack(struct socket *s, const struct sio_packet *p)
+{
+	uint64_t id;
+	if (!str_u64(p->id, &id))
+		return;
+	LIST_EACH(&s->asked, link) {
+		struct asked *a = LIST_OF(link, struct asked, link);
+		if (a->id == id) {
+			asked_end(a, p->data);
+			return;
+		}
+	}
+}
+
+/* --- Life --- */
+
+static struct socket *socket_new(struct session *session, const struct nsp *nsp)
+{
+	unsigned char raw[SOCKET_SID_LEN / 4 * 3];
+	struct line *line = session->state;
+	struct socket *s = xcalloc(1, sizeof(*s));
+	s->session = session;
+	s->nsp = nsp;
+	id_random(raw, sizeof(raw));
+	id_encode(s->sid, raw, sizeof(raw));
+	list_init(&s->ops);
+	list_init(&s->asked);
+	list_init(&s->expiry);
+	list_push(&line->sockets, &s->link);
+	peer_init(&s->peer, &socket_peer, &nsp->encoder, STR_NONE);
+	all_of(session)->n++;
+	return s;
+}
+
+static void socket_close(struct socket *s, enum reason why)
+{
+	struct sockets *all = all_of(s->session);
+	if (s->closed)
+		return;
+	s->closed = true;
+	all->app->closed(s, why);
+	while (!list_empty(&s->asked))
+		asked_end(LIST_OF(s->asked.next, struct asked, link), STR_NONE);
+	op_orphan(&s->ops);
+	peer_fini(all->hub, &s->peer);
+	list_remove(&s->expiry);
+	list_remove(&s->link);
+	list_push(&all->dying, &s->link);
+	all->n--;
+}
+
+void socket_identify(struct socket *s, struct str user, int64_t expires_s)
+{
+	struct sockets *all = all_of(s->session);
+	free(s->user);
+	s->user = xmalloc(user.len + 1);
+	memcpy(s->user, user.p, user.len);
+	s->user[user.len] = '\0';
+	s->peer.user = (struct str){ s->user, user.len };
+	s->expires_s = expires_s;
+	list_remove(&s->expiry);
+	if (expires_s != 0)
+		list_push(&all->expiry[expires_s % EXPIRY_SLOTS], &s->expiry);
+}
+
+void socket_accept(struct socket *s)
+{
+	char data[16 + SOCKET_SID_LEN];
+	if (s->open || s->closed)
+		return;
+	s->open = true;
+	session_connected(s->session, true);
+	int n = snprintf(data, sizeof(data), "{\"sid\":\"%.*s\"}", SOCKET_SID_LEN, s->sid);
+	send_packet(s->session, SIO_CONNECT, s->nsp->name, STR_NONE, (struct str){ data, (size_t)n },
+	            (struct strs){ 0 });
+}
+
+static void refuse(struct session *session, struct str nsp, const char *message)
+{
+	struct buf data = { 0 };
+	struct json_out j = json_out(&data);
+	json_open(&j, '{');
+	json_put_str(&j, "message", str_z(message));
+	json_close(&j, '}');
+	send_packet(session, SIO_CONNECT_ERROR, nsp, STR_NONE, buf_view(&data), (struct strs){ 0 });
+	buf_fini(&data);
+}
+
+void socket_refuse(struct socket *s, const char *message)
+{
+	if (s->open || s->closed)
+		return;
+	refuse(s->session, s->nsp->name, message);
+	socket_close(s, REASON_DISCONNECTED);
+}
+
+void socket_disconnect(struct socket *s)
+{
+	if (s->closed)
+		return;
+	send_packet(s->session, SIO_DISCONNECT, s->nsp->name, STR_NONE, STR_NONE, (struct strs){ 0 });
+	socket_close(s, REASON_DISCONNECTED);
+}
+
+/* --- What a client says --- */
+
+static struct socket *find_socket(const struct line *line, struct str nsp)
+{
+	LIST_EACH(&line->sockets, link) {
+		struct socket *s = LIST_OF(link, struct socket, link);
+		if (str_eq(s->nsp->name, nsp))
+			return s;
+	}
+	return NULL;
+}
+
+static void take_connect(struct session *session, const struct sio_packet *p)
+{
+	struct sockets *all = all_of(session);
+	if (find_socket(session->state, p->nsp) != NULL) {
+		session_close(session, REASON_PARSE_ERROR);
+		return;
+	}
+	const struct nsp *nsp = all->app->find(session, p->nsp);
+	if (nsp == NULL) {
+		refuse(session, p->nsp, "Invalid namespace");
+		return;
+	}
+	all->app->connect(socket_new(session, nsp), p->data.p != NULL ? p->data : STR("{}"));
+}
+
+/* A whole packet, with its attachments. */
+static void take_packet(struct session *session, const struct sio_packet *p, struct strs blobs)
+{
+	struct sockets *all = all_of(session);
+	if (p->type == SIO_CONNECT) {
+		take_connect(session, p);
+		return;
+	}
+	struct socket *s = find_socket(session->state, p->nsp);
+	if (s == NULL || !s->open) {
+		session_close(session, REASON_PARSE_ERROR);
+		return;
+	}
+	switch (p->type) {
+	case SIO_EVENT:
+	case SIO_BINARY_EVENT:
+		all->events++;
+		all->app->event(s, p, blobs);
+		return;
+	case SIO_ACK:
+	case SIO_BINARY_ACK:
+		take_ack(s, p);
+		return;
+	case SIO_DISCONNECT:
+		socket_close(s, REASON_CLIENT_CLOSED);
+		return;
+	case SIO_CONNECT:
+	case SIO_CONNECT_ERROR:
+		return;
+	}
+}
+
+/* --- Binary packets: a header, then its attachments, nothing between (§12) --- */
+
+static void partial_free(struct line *line)
+{
+	struct partial *part = line->partial;
+	if (part == NULL)
+		return;
+	line->partial = NULL;
+	deadline_clear(&part->deadline);
+	for (unsigned i = 0; i < part->n; i++) {
+		union { const char *in; void *out; } p = { part->blobs[i].p };
+		free(p.out);
+	}
+	free(part->text);
+	free(part);
+}
+
+static void on_attachment_late(struct deadline *d)
+{
+	session_close(CONTAINER_OF(d, struct partial, deadline)->session, REASON_PARSE_ERROR);
+}
+
+static char *copy(struct str s)
+{
+	char *p = xmalloc(s.len + 1);
+	if (s.len > 0)
+		memcpy(p, s.p, s.len);
+	return p;
+}
+
+static void begin_partial(struct session *session, struct str text, const struct sio_packet *p)
+{
+	struct line *line = session->state;
+	struct partial *part = xcalloc(1, sizeof(*part));
+	part->session = session;
+	part->text = copy(text);
+	part->header = (struct str){ part->text, text.len };
+	part->wanted = p->attachments;
+	part->bytes = text.len;
+	line->partial = part;
+	deadline_set(&all_of(session)->attachment, &part->deadline);
+}
+
+static void add_blob(struct session *session, struct str bytes)
+{
+	struct line *line = session->state;
+	struct partial *part = line->partial;
+	struct sio_packet p;
+	part->bytes += bytes.len;
+	if (part->bytes > conf.max_payload) {
+		session_close(session, REASON_TOO_LARGE);
+		return;
+	}
+	part->blobs[part->n++] = (struct str){ copy(bytes), bytes.len };
+	if (part->n < part->wanted)
+		return;
+	/* Taken off the line first: handling it may end the session. */
+	line->partial = NULL;
+	struct line whole = { .partial = part };
+	if (sio_decode(part->header, &p))
+		take_packet(session, &p, (struct strs){ part->blobs, part->n });
+	partial_free(&whole);
+}
+
+static void on_message(struct session *session, bool binary, struct str bytes)
+{
+	struct line *line = session->state;
+	struct sio_packet p;
+	bool expected = line->partial != NULL;
+	if (binary != expected || (!binary && !sio_decode(bytes, &p))) {
+		session_close(session, REASON_PARSE_ERROR);
+		return;
+	}
+	if (binary)
+		add_blob(session, bytes);
+	else if (p.type == SIO_BINARY_EVENT || p.type == SIO_BINARY_ACK)
+		begin_partial(session, bytes, &p);
+	else
+		take_packet(session, &p, (struct strs){ 0 });
+}
+
+/* --- The session's upper --- */
+
+static void on_opened(struct session *session)
+{
+	struct line *line = xcalloc(1, sizeof(*line));
+	list_init(&line->sockets);
+	session->state = line;
+	session_connected(session, false);
+}
+
+static void on_closed(struct session *session, enum reason why)
+{
+	struct line *line = session->state;
+	while (!list_empty(&line->sockets))
+		socket_close(LIST_OF(line->sockets.next, struct socket, link), why);
+	partial_free(line);
+	free(line);
+	session->state = NULL;
+}
+
+const struct session_upper socketio_upper = {
+	.opened = on_opened,
+	.message = on_message,
+	.closed = on_closed,
+};
+
+/* --- The worker's sockets --- */
+
+static void expire_slot(struct sockets *all, struct list *slot, int64_t now)
+{
+	struct list due;
+	list_init(&due);
+	LIST_EACH(slot, link) {
+		if (LIST_OF(link, struct socket, expiry)->expires_s > now)
+			continue;
+		list_remove(link);
+		list_push(&due, link);
+	}
+	while (!list_empty(&due)) {
+		struct socket *s = LIST_OF(due.next, struct socket, expiry);
+		list_remove(&s->expiry);
+		all->app->expired(s);
+	}
+}
+
+/* Once a second: the sockets whose token ended since. After a jump of the clock, all slots at most. */
+static void on_second(struct deadline *d)
+{
+	struct sockets *all = CONTAINER_OF(d, struct sockets, tick);
+	int64_t now = clock_wall_ms() / 1000;
+	int64_t from = now - all->expired_s > EXPIRY_SLOTS || now < all->expired_s ? now - EXPIRY_SLOTS + 1
+	                                                                          : all->expired_s + 1;
+	for (int64_t t = from; t <= now; t++)
+		expire_slot(all, &all->expiry[t % EXPIRY_SLOTS], now);
+	all->expired_s = now;
+	deadline_set(&all->second, d);
+}
+
+void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub, const struct socket_app *app)
+{
+	*all = (struct sockets){ .app = app, .hub = hub, .expired_s = clock_wall_ms() / 1000 };
+	list_init(&all->dying);
+	for (size_t i = 0; i < EXPIRY_SLOTS; i++)
+		list_init(&all->expiry[i]);
+	deadline_list_init(ds, &all->attachment, ATTACHMENT_MS, on_attachment_late);
+	deadline_list_init(ds, &all->ack, ACK_MS, on_ack_late);
+	deadline_list_init(ds, &all->second, SECOND_MS, on_second);
+	deadline_set(&all->second, &all->tick);
+}
+
+void sockets_tick(struct sockets *all)
+{
+	LIST_EACH(&all->dying, link) {
+		struct socket *s = LIST_OF(link, struct socket, link);
+		list_remove(link);
+		free(s->user);
+		free(s);
+	}
+}
+
+void sockets_fini(struct sockets *all)
+{
+	sockets_tick(all);
+	buf_fini(&all->scratch);
+}
