@@ -1,0 +1,175 @@
+-- What all Redis functions of Confab share: keys, identifiers, JSON, feeds, refusals.
+--
+-- No keys are declared; arguments are strings, "" meaning none. Replies are flat: strings, some of
+-- them JSON. A verb refuses by an error whose first word is one of common/err.def, before it writes
+-- anything.
+--
+-- Identifiers from outside are escaped in keys and feed names (% and : as %25 and %3A, the user id
+-- "name" as %6Eame), so that none of them can spell another key. Keys beside those of the verbs'
+-- contracts: `clock` numbers all entries of all feeds, joins and identifiers.
+
+local VERSION = 1
+local SENT_SECONDS = 600     -- how long a clientMessageId is remembered
+local WRONG_MS = 60000       -- how long a wrong password counts
+local ROOMS_CHUNK = 100      -- rooms left by a deleted account in one call
+local MESSAGES_CHUNK = 500   -- messages of a removed room deleted in one call
+local WORKERS_CHUNK = 10     -- expired workers swept in one call
+local TRIM_CHUNK = 100       -- messages beyond history_max deleted by one post
+local LOG_MAX = { room = '1000', user = '100' }
+local LOG_LINGERS = 600      -- seconds that the log of a removed room can still be read
+
+local NO_NAME = 'user:%6Eame'
+
+-- Lua writes 1e14 and above with an exponent.
+local function text(n)
+	return string.format('%.0f', n)
+end
+
+local function refuse(word, detail)
+	-- Never a word alone: Redis would put ERR before it.
+	error(word .. ' ' .. detail, 0)
+end
+
+-- Keys
+
+local function escaped(id)
+	if not id:find('[%%:]') then return id end
+	return (id:gsub('[%%:]', { ['%'] = '%25', [':'] = '%3A' }))
+end
+
+local function room_key(id) return 'room:' .. escaped(id) end
+local function message_key(id) return 'message:' .. escaped(id) end
+
+local function user_key(id)
+	return id == 'name' and NO_NAME or 'user:' .. escaped(id)
+end
+
+-- The locale decides how Lua compares strings; a key must not depend on that.
+local function bytes_before(a, b)
+	for i = 1, math.min(#a, #b) do
+		if a:byte(i) ~= b:byte(i) then return a:byte(i) < b:byte(i) end
+	end
+	return #a < #b
+end
+
+local function direct_key(a, b)
+	if bytes_before(b, a) then a, b = b, a end
+	return 'room:direct:' .. escaped(a) .. ':' .. escaped(b)
+end
+
+-- Time, clock, identifiers
+
+local function now_ms()
+	local t = redis.call('TIME')
+	return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function tick()
+	return redis.call('INCR', 'clock')
+end
+
+-- Where the clock stands, in the form of a log entry's id.
+local function stamp()
+	local at = redis.call('MGET', 'epoch', 'clock')
+	return (at[1] or '1') .. '-' .. (at[2] or '0')
+end
+
+-- A letter, 11 hex digits of time in ms, 12 of the clock: text order is order in time.
+local function new_id(letter, ms, clock)
+	return string.format('%s%011x%012x', letter, ms, clock)
+end
+
+local function id_ms(id) return tonumber(id:sub(2, 12), 16) end
+
+local function id_clock(id)
+	return id:match('^%l%x+$') and #id == 24 and tonumber(id:sub(13), 16)
+end
+
+-- JSON
+
+local function json(s)
+	return cjson.encode(s)
+end
+
+local function quoted(s)
+	return s and s ~= '' and json(s) or 'null'
+end
+
+local function truth(value)
+	return value and 'true' or 'false'
+end
+
+local function quoted_list(list)
+	local out = {}
+	for i, s in ipairs(list) do out[i] = json(s) end
+	return '[' .. table.concat(out, ',') .. ']'
+end
+
+local function event_json(type, room, kind, actor, rest)
+	return '{"type":"' .. type .. '","room":' .. json(room) .. ',"kind":"' .. kind ..
+		'","actor":' .. json(actor) .. rest .. '}'
+end
+
+-- Feeds
+
+-- Numbers an event, adds it to its feed's log and tells all who listen; max nil: what worker_hello
+-- said.
+local function publish(feed, event, max, clock)
+	local kind = feed:sub(1, 4)
+	local set = redis.call('MGET', 'epoch', 'log-max:' .. kind)
+	local id = (set[1] or '1') .. '-' .. text(clock or tick())
+	local log = feed .. ':log'
+	local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+	local prev = last and last[1] or '0-0'
+	max = max or set[2] or LOG_MAX[kind]
+	redis.call('XADD', log, 'MAXLEN', '~', max, id, 'p', prev, 'e', event)
+	redis.call('PUBLISH', feed, prev .. ' ' .. id .. ' ' .. event)
+	return id
+end
+
+-- Limits
+
+-- Wrong passwords: the times of the last `limit` of them; the oldest of these decides.
+local function check_wrong(subject, limit)
+	limit = tonumber(limit) or 0
+	if limit < 1 then return end
+	local oldest = redis.call('LINDEX', 'wrong:' .. subject, limit - 1)
+	local left = oldest and oldest + WRONG_MS - now_ms() or 0
+	if left > 0 then refuse('RATE', text(math.ceil(left / 1000))) end
+end
+
+-- Registration
+
+-- Refusals are raised wherever they are found and become the reply here.
+local function guarded(verb)
+	return function(_, args)
+		local ok, reply = pcall(verb, unpack(args))
+		if ok then return reply end
+		-- Refusals and errors of Redis begin with a word in capitals, a mistake of ours does not.
+		if type(reply) == 'table' then reply = reply.err end
+		return redis.error_reply(reply:find('^%u+ ') and reply or 'ERR ' .. reply)
+	end
+end
+
+-- While a library loads, Redis lends it no global but `redis`.
+local function writes(name, verb)
+	redis.register_function(name, guarded(verb))
+end
+
+local function reads(name, verb)
+	redis.register_function{
+		function_name = name, callback = guarded(verb), flags = { 'no-writes' }
+	}
+end
+
+-- The version of this library.
+-- keys: none
+-- args: none
+-- reply: integer
+-- publishes: nothing
+-- errors: none
+local function confab_version()
+	return VERSION
+end
+
+reads('confab_version', confab_version)

@@ -1,0 +1,366 @@
+-- Rooms: groups, channels, and direct rooms of two.
+--
+-- room:ID is a hash: kind, name, status, owner, hash (of the password), created, posts, and for
+-- direct rooms a and b, the two it is of. room:ID:members is a zset by the clock of joining, as are
+-- user:ID:rooms and user:ID:directs, the same seen from the user; rooms:public by the clock of
+-- making. room:ID:read holds per user the number of posts that are not news to them: unread = posts
+-- - read.
+--
+-- `want` is the kind of room a caller's API means: "channel" (groups and channels), "direct", or ""
+-- for any. A user's own feed tells of what the user did, too (actor = the user): each of their
+-- workers must know.
+
+local ROOM_FIELDS = { 'kind', 'name', 'status', 'owner', 'hash', 'created', 'posts', 'a', 'b' }
+
+local function room_load(id)
+	local f = redis.call('HMGET', room_key(id), unpack(ROOM_FIELDS))
+	if not f[1] then return nil end
+	local r = { id = id, key = room_key(id) }
+	for i, field in ipairs(ROOM_FIELDS) do r[field] = f[i] or nil end
+	return r
+end
+
+-- The room, if it is of the wanted kind; `as` names the argument in refusals.
+local function room_wanted(id, want, as)
+	local r = room_load(id)
+	if not r or want ~= '' and (want == 'direct') ~= (r.kind == 'direct') then
+		refuse('NOROOM', as or 'room')
+	end
+	return r
+end
+
+local function is_member(r, user)
+	return redis.call('ZSCORE', r.key .. ':members', user) ~= false
+end
+
+local function room_entered(id, user, want, as)
+	local r = room_wanted(id, want, as)
+	if not is_member(r, user) then refuse('NOTMEMBER', as or 'room') end
+	return r
+end
+
+-- The other one of a direct room.
+local function room_other(r, user)
+	return user_load(r.a == user and r.b or r.a)
+end
+
+local function room_json(r, asker)
+	local newest = redis.call('ZRANGE', r.key .. ':messages', -1, -1)[1]
+	local other = r.kind == 'direct' and user_json(room_other(r, asker)) or 'null'
+	return '{"id":' .. json(r.id) .. ',"kind":"' .. r.kind .. '","name":' .. quoted(r.name) ..
+		',"status":"' .. r.status .. '","owner":' .. quoted(r.owner) ..
+		',"createdAt":' .. r.created ..
+		',"memberCount":' .. text(redis.call('ZCARD', r.key .. ':members')) ..
+		',"isMember":' .. truth(is_member(r, asker)) ..
+		',"lastMessageAt":' .. (newest and text(id_ms(newest)) or 'null') ..
+		',"other":' .. other .. '}'
+end
+
+-- Where a user's rooms of this one's kind are listed.
+local function rooms_of(user, kind)
+	return user_key(user) .. (kind == 'direct' and ':directs' or ':rooms')
+end
+
+-- Who comes into a channel that everybody has left, owns it.
+local function room_join_member(r, user)
+	local at = text(tick())
+	redis.call('ZADD', r.key .. ':members', at, user)
+	redis.call('ZADD', rooms_of(user, r.kind), at, r.id)
+	redis.call('HSET', r.key .. ':read', user, r.posts or '0')
+	if not r.owner and r.kind ~= 'direct' then
+		r.owner = user
+		redis.call('HSET', r.key, 'owner', user)
+	end
+end
+
+-- Nobody can read it any more: gone at once, its messages by and by.
+local function room_drop(r)
+	redis.call('DEL', r.key, r.key .. ':members', r.key .. ':read')
+	if r.kind == 'direct' then redis.call('DEL', direct_key(r.a, r.b)) end
+	redis.call('EXPIRE', r.key .. ':log', LOG_LINGERS)
+	redis.call('SADD', 'purging', r.id)
+end
+
+-- Takes a member out and tells the room; true if the room went with them.
+local function room_part(r, user, actor, deleted)
+	redis.call('ZREM', r.key .. ':members', user)
+	redis.call('ZREM', rooms_of(user, r.kind), r.id)
+	redis.call('HDEL', r.key .. ':read', user)
+	publish(r.key, event_json('left', r.id, r.kind, actor, ',"user":' .. json(user) ..
+		',"userDeleted":' .. truth(deleted)))
+	local heir = redis.call('ZRANGE', r.key .. ':members', 0, 0)[1]
+	if not heir and r.kind ~= 'channel' then
+		room_drop(r)
+		return true
+	end
+	if r.owner == user then
+		redis.call('HDEL', r.key, 'owner')
+		if heir then redis.call('HSET', r.key, 'owner', heir) end
+	end
+	return false
+end
+
+-- Those named, each once, without the ones that `skip` says; all must be known and not deleted.
+local function users_known(ids, skip)
+	local list, seen = {}, {}
+	for _, id in ipairs(ids) do
+		if not seen[id] then
+			seen[id] = true
+			local u = user_load(id)
+			if not u or u.deleted then
+				refuse('INVALID', 'users: unknown user ' .. id)
+			end
+			if not skip(id) then list[#list + 1] = id end
+		end
+	end
+	return list
+end
+
+local function room_make(r, members)
+	r.created = text(now_ms())
+	r.id = new_id('r', r.created, tick())
+	r.key = room_key(r.id)
+	local set = {}
+	for _, field in ipairs(ROOM_FIELDS) do
+		if r[field] then
+			set[#set + 1] = field
+			set[#set + 1] = r[field]
+		end
+	end
+	redis.call('HSET', r.key, unpack(set))
+	for _, user in ipairs(members) do room_join_member(r, user) end
+	return r
+end
+
+local function tell_members(r, type, actor, members)
+	local event = event_json(type, r.id, r.kind, actor, ',"name":' .. quoted(r.name))
+	for _, user in ipairs(members) do publish(user_key(user), event) end
+end
+
+-- Makes a group or a channel; the creator owns it.
+-- keys: room:ID, room:ID:members, room:ID:read, room:name:NAME, rooms:public, user:ID:rooms, clock
+-- args: creator kind(group|channel) name("" = none) status(PUBLIC|PRIVATE) hash("" = none) users…
+-- reply: room, clock ("<epoch>-<clock>", before its first message)
+-- publishes: user:ID "room-created" for each member, the creator included
+-- errors: NOUSER user (creator); USERDELETED user; INVALID kind; INVALID status; INVALID name
+--   (channel without); INVALID users: unknown user X; TAKEN name
+local function room_create(creator, kind, name, status, hash, ...)
+	user_acting(creator)
+	if kind ~= 'group' and kind ~= 'channel' then
+		refuse('INVALID', 'kind: is not group or channel')
+	end
+	if status ~= 'PUBLIC' and status ~= 'PRIVATE' then
+		refuse('INVALID', 'status: is not PUBLIC or PRIVATE')
+	end
+	local named = kind == 'channel' and 'room:name:' .. name
+	if named and name == '' then refuse('INVALID', 'name: is required') end
+	local members = users_known({ ... }, function(id) return id == creator end)
+	if named and redis.call('EXISTS', named) == 1 then refuse('TAKEN', 'name: is taken') end
+	table.insert(members, 1, creator)
+	local r = room_make({ kind = kind, name = name ~= '' and name or nil, status = status,
+		hash = hash ~= '' and hash or nil, owner = creator }, members)
+	if named then redis.call('SET', named, r.id) end
+	if named and status == 'PUBLIC' then
+		redis.call('ZADD', 'rooms:public', text(tick()), r.id)
+	end
+	tell_members(r, 'room-created', creator, members)
+	return { room_json(r, creator), stamp() }
+end
+
+-- The direct room of two users, made if it is not there.
+-- keys: room:direct:A:B (A, B in byte order), room:ID, room:ID:members, room:ID:read,
+--   user:ID:directs, clock
+-- args: user other
+-- reply: room, "1" if it was made now else "0"
+-- publishes: user:ID "room-created" for both when made
+-- errors: INVALID users (oneself); NOUSER users (other unknown, or deleted and no room there);
+--   NOUSER user, USERDELETED user
+local function room_direct(user, other)
+	user_acting(user)
+	if user == other then refuse('INVALID', 'users: is oneself') end
+	local pair = direct_key(user, other)
+	local id = redis.call('GET', pair)
+	if id then return { room_json(room_load(id), user), '0' } end
+	local u = user_load(other)
+	if not u or u.deleted then refuse('NOUSER', 'users') end
+	local members = { user, other }
+	local r = room_make({ kind = 'direct', status = 'DIRECT', a = user, b = other }, members)
+	redis.call('SET', pair, r.id)
+	tell_members(r, 'room-created', user, members)
+	return { room_json(r, user), '1' }
+end
+
+-- May this user hear this room? The clock is from where to hear.
+-- keys: room:ID, room:ID:members, room:ID:messages, epoch, clock
+-- args: user room want
+-- reply: clock ("<epoch>-<clock>"), room
+-- publishes: nothing
+-- errors: NOROOM room (unknown, or of another kind); NOTMEMBER room
+local function room_enter(user, room, want)
+	local r = room_entered(room, user, want)
+	return { stamp(), room_json(r, user) }
+end
+
+-- Up to n rooms of these lists after a clock, by clock: pairs of clock and id.
+local function rooms_after(lists, after, n)
+	local found = {}
+	for _, key in ipairs(lists) do
+		local got = redis.call('ZRANGE', key, '(' .. after, '+inf', 'BYSCORE',
+			'LIMIT', 0, n, 'WITHSCORES')
+		for i = 1, #got, 2 do found[#found + 1] = { tonumber(got[i + 1]), got[i] } end
+	end
+	table.sort(found, function(x, y) return x[1] < y[1] end)
+	return found
+end
+
+-- The rooms a user is in, those joined first first; after them public channels when want is
+-- "channel". A page may be short of limit while next is not "".
+-- keys: user:ID:rooms, user:ID:directs, rooms:public, room:ID, room:ID:members, room:ID:messages,
+--   epoch, clock
+-- args: user want after("" or next) limit
+-- reply: next ("" at the end), clock ("<epoch>-<clock>": from where to hear these rooms), room…
+-- publishes: nothing
+-- errors: INVALID after
+local function room_list(user, want, after, limit)
+	local phase, from = (after == '' and 'j0' or after):match('^([jp])(%d+)$')
+	if not phase then refuse('INVALID', 'after: is not a value of next') end
+	limit = tonumber(limit)
+	local reply = { '', stamp() }
+	-- Adds what comes next of these lists, and says where to go on if that was not all.
+	local function add(letter, lists, wanted)
+		local room_for = limit - (#reply - 2)
+		local found = rooms_after(lists, from, room_for + 1)
+		for i = 1, math.min(room_for, #found) do
+			local r = room_load(found[i][2])
+			if r and wanted(r) then reply[#reply + 1] = room_json(r, user) end
+		end
+		if #found <= room_for then return end
+		reply[1] = letter .. text(room_for > 0 and found[room_for][1] or from)
+	end
+	if phase == 'j' then
+		local lists = {}
+		if want ~= 'direct' then lists[1] = rooms_of(user, 'group') end
+		if want ~= 'channel' then lists[#lists + 1] = rooms_of(user, 'direct') end
+		add('j', lists, function() return true end)
+		if reply[1] ~= '' or want ~= 'channel' then return reply end
+		from = '0'
+	end
+	add('p', { 'rooms:public' }, function(r) return not is_member(r, user) end)
+	return reply
+end
+
+-- The members, those who joined first first.
+-- keys: room:ID, room:ID:members, user:ID
+-- args: user room after("" or next) limit
+-- reply: next ("" at the end), then pairs role(owner|member), user
+-- publishes: nothing
+-- errors: NOROOM room; NOTMEMBER room; INVALID after
+local function room_members(user, room, after, limit)
+	local r = room_entered(room, user, '')
+	if not after:find('^%d*$') then refuse('INVALID', 'after: is not a value of next') end
+	limit = tonumber(limit)
+	local found = rooms_after({ r.key .. ':members' }, after == '' and '0' or after, limit + 1)
+	local reply = { #found > limit and text(found[limit][1]) or '' }
+	for i = 1, math.min(limit, #found) do
+		local id = found[i][2]
+		reply[#reply + 1] = id == r.owner and 'owner' or 'member'
+		reply[#reply + 1] = user_json(user_load(id))
+	end
+	return reply
+end
+
+-- The room hears first: to those added it begins at the clock of their own event.
+local function room_take_in(r, actor, users)
+	for _, user in ipairs(users) do room_join_member(r, user) end
+	if #users == 0 then return end
+	publish(r.key, event_json('joined', r.id, r.kind, actor, ',"users":' .. quoted_list(users)))
+	tell_members(r, 'added', actor, users)
+end
+
+-- Adds users: any member adds; who is none adds only themselves, and only to a public channel.
+-- keys: room:ID, room:ID:members, room:ID:read, user:ID:rooms, user:ID, clock
+-- args: user room users…
+-- reply: count of those added, their ids…
+-- publishes: room:ID "joined" (one, if any was added), then user:ID "added" for each added (oneself
+--   too)
+-- errors: NOROOM room; INVALID room (direct); NOTMEMBER room; FORBIDDEN room (oneself, not a public
+--   channel); INVALID users (none; unknown user X); NOUSER user, USERDELETED user
+local function room_add(user, room, ...)
+	local r, ids = room_wanted(room, ''), { ... }
+	user_acting(user)
+	if r.kind == 'direct' then refuse('INVALID', 'room: is direct') end
+	if not is_member(r, user) then
+		for _, id in ipairs(ids) do
+			if id ~= user then refuse('NOTMEMBER', 'room') end
+		end
+		if r.kind ~= 'channel' or r.status ~= 'PUBLIC' then refuse('FORBIDDEN', 'room') end
+	end
+	if #ids == 0 then refuse('INVALID', 'users: is empty') end
+	local added = users_known(ids, function(id) return is_member(r, id) end)
+	room_take_in(r, user, added)
+	return { text(#added), unpack(added) }
+end
+
+-- Takes a member out: the owner anyone, all others themselves.
+-- keys: room:ID, room:ID:members, room:ID:read, user:ID:rooms, purging, clock
+-- args: user room target
+-- reply: "1" if the room went with its last member (groups), else "0"
+-- publishes: room:ID "left", then user:ID "removed" on the target's feed (leaving oneself too)
+-- errors: NOROOM room; INVALID room (direct); NOTMEMBER room; FORBIDDEN room; NOUSER users (target
+--   not a member)
+local function room_remove(user, room, target)
+	local r = room_wanted(room, '')
+	if r.kind == 'direct' then refuse('INVALID', 'room: is direct') end
+	if not is_member(r, user) then refuse('NOTMEMBER', 'room') end
+	if target ~= user and r.owner ~= user then refuse('FORBIDDEN', 'room') end
+	if not is_member(r, target) then refuse('NOUSER', 'users') end
+	local gone = room_part(r, target, user, false)
+	publish(user_key(target), event_json('removed', r.id, r.kind, user, ''))
+	return { gone and '1' or '0' }
+end
+
+-- A channel by its name, and the hash that a password is compared with.
+-- keys: room:name:NAME, room:ID, room:ID:members, wrong:room:ID:user:ID
+-- args: user name limit(of wrong passwords a minute, 0 = off)
+-- reply: room, hash ("" = it has no password)
+-- publishes: nothing
+-- errors: NOROOM room; RATE seconds (a room with a password, the user no member)
+local function room_named(user, name, limit)
+	local id = redis.call('GET', 'room:name:' .. name)
+	local r = id and room_load(id)
+	if not r then refuse('NOROOM', 'room') end
+	if r.hash and not is_member(r, user) then
+		check_wrong('room:' .. id .. ':user:' .. user, limit)
+	end
+	return { room_json(r, user), r.hash or '' }
+end
+
+-- Joins a channel by oneself, with the hash that the password was found to fit ("" for public
+-- ones).
+-- keys: as room_add
+-- args: user room hash
+-- reply: room
+-- publishes: as room_add
+-- errors: NOROOM room (no channel); TAKEN room (member already); FORBIDDEN room (private: no
+--   password, or another by now); NOUSER user; USERDELETED user
+local function room_join(user, room, hash)
+	local r = room_wanted(room, 'channel')
+	if r.kind ~= 'channel' then refuse('NOROOM', 'room') end
+	user_acting(user)
+	if is_member(r, user) then refuse('TAKEN', 'room: is joined already') end
+	if r.status ~= 'PUBLIC' and (not r.hash or hash ~= r.hash) then
+		refuse('FORBIDDEN', 'room')
+	end
+	room_take_in(r, user, { user })
+	return { room_json(r, user) }
+end
+
+writes('room_create', room_create)
+writes('room_direct', room_direct)
+writes('room_add', room_add)
+writes('room_remove', room_remove)
+writes('room_join', room_join)
+reads('room_enter', room_enter)
+reads('room_list', room_list)
+reads('room_members', room_members)
+reads('room_named', room_named)

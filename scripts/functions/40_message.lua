@@ -1,0 +1,345 @@
+-- Messages: posting, changing, reading.
+--
+-- message:ID is a hash: room, author, content, created, updated, deleted, reply, attachments (a
+-- JSON array as it came), forward (the original's id), read. message:ID:reactions is a hash of
+-- "USER<tab>EMOJI" to "ID MS". room:ID:messages lists the ids by clock; an id holds its own time
+-- and clock. `want` as in rooms.
+
+local MESSAGE_FIELDS = {
+	'room', 'author', 'content', 'created', 'updated', 'deleted', 'reply', 'attachments',
+	'forward', 'read'
+}
+local DELETED_CONTENT = '[This message was deleted]'
+
+local function message_load(id)
+	local f = redis.call('HMGET', message_key(id), unpack(MESSAGE_FIELDS))
+	if not f[1] then return nil end
+	local m = { id = id, key = message_key(id) }
+	for i, field in ipairs(MESSAGE_FIELDS) do m[field] = f[i] or nil end
+	return m
+end
+
+-- Users are read once per call; `known` holds those read.
+local function user_known(known, id)
+	known[id] = known[id] or user_load(id)
+	return known[id]
+end
+
+local function reaction_json(message, user, emoji, id, at)
+	return '{"id":"' .. id .. '","emoji":' .. json(emoji) ..
+		',"messageId":' .. json(message) .. ',"userId":' .. json(user.id) ..
+		',"userName":' .. json(user.name) .. ',"createdAt":' .. at .. '}'
+end
+
+local function reactions_json(m, known)
+	local all, list = redis.call('HGETALL', m.key .. ':reactions'), {}
+	for i = 1, #all, 2 do
+		local user, emoji = all[i]:match('^([^\t]+)\t(.*)$')
+		local id, at = all[i + 1]:match('^(%S+) (%d+)$')
+		local reaction = reaction_json(m.id, user_known(known, user), emoji, id, at)
+		list[#list + 1] = { id_clock(id), reaction }
+	end
+	table.sort(list, function(x, y) return x[1] < y[1] end)
+	for i, reaction in ipairs(list) do list[i] = reaction[2] end
+	return '[' .. table.concat(list, ',') .. ']'
+end
+
+-- `nested` is for a message replied to: its own reply-to is not shown.
+local function message_json(m, kind, known, nested)
+	local author = user_known(known, m.author)
+	local original = m.reply and not nested and message_load(m.reply)
+	local reply_to = original and message_json(original, kind, known, true) or 'null'
+	local reactions = m.deleted and '[]' or m.reactions or reactions_json(m, known)
+	return '{"id":' .. json(m.id) .. ',"room":' .. json(m.room) .. ',"kind":"' .. kind ..
+		'","author":{"id":' .. json(author.id) .. ',"username":' .. json(author.username) ..
+		',"name":' .. json(author.name) .. ',"image":' .. quoted(author.image) ..
+		'},"content":' .. json(m.deleted and DELETED_CONTENT or m.content) ..
+		',"createdAt":' .. m.created .. ',"updatedAt":' .. m.updated ..
+		',"deletedAt":' .. (m.deleted or 'null') ..
+		',"replyToId":' .. quoted(m.reply) .. ',"replyTo":' .. reply_to ..
+		',"attachments":' .. (not m.deleted and m.attachments or '[]') ..
+		',"reactions":' .. reactions .. ',"read":' .. truth(m.read) .. '}'
+end
+
+-- A message of a room that the user is in.
+local function message_entered(user, id, room, want)
+	local r = room_entered(room, user, want)
+	local m = message_load(id)
+	if not m or m.room ~= room then refuse('NOMESSAGE', 'message') end
+	return m, r
+end
+
+-- What an earlier send with this clientMessageId made, nil if there was none.
+local function message_sent(user, cid, want)
+	local id = cid ~= '' and redis.call('GET', user_key(user) .. ':sent:' .. cid)
+	if not id then return nil end
+	local m = message_load(id)
+	local r = m and room_load(m.room)
+	if not r then refuse('NOMESSAGE', 'message') end
+	if want ~= '' and (want == 'direct') ~= (r.kind == 'direct') then
+		refuse('INVALID', 'clientMessageId: was used in a room of another kind')
+	end
+	return m, r
+end
+
+-- Takes one from the user's bucket: `burst` at most, `rate` come back a second.
+local function take_token(u, rate, burst, now)
+	rate, burst = tonumber(rate) or 0, tonumber(burst) or 0
+	if rate <= 0 then return end
+	local full = math.max(burst, 1)
+	local come = math.max(0, now - (u.refilled or now)) * rate / 1000
+	local tokens = math.min(full, (u.tokens or full) + come)
+	if tokens < 1 then refuse('RATE', text(math.ceil((1 - tokens) / rate))) end
+	redis.call('HSET', user_key(u.id), 'tokens', string.format('%.6f', tokens - 1),
+		'refilled', text(now))
+end
+
+-- The room to post in, if this user may.
+local function room_postable(u, id, want, as)
+	local r = room_entered(id, u.id, want, as)
+	if r.kind == 'direct' and room_other(r, u.id).deleted then
+		refuse('FORBIDDEN', as or 'room')
+	end
+	return r
+end
+
+local function check_reply(id, room)
+	local m = message_load(id)
+	if not m or m.room ~= room then
+		refuse('INVALID', 'replyTo: is not a message of this room')
+	end
+	if m.deleted then refuse('MSGDELETED', 'replyTo: is deleted') end
+end
+
+-- Stores a new message; m has room, author, content and what else it needs. The author has read it.
+local function message_store(r, m, now, cid, history_max)
+	local clock = tick()
+	m.id = new_id('m', now, clock)
+	m.key = message_key(m.id)
+	m.created, m.updated, m.reactions = text(now), text(now), '[]'
+	local set = {}
+	for _, field in ipairs(MESSAGE_FIELDS) do
+		if m[field] then
+			set[#set + 1] = field
+			set[#set + 1] = m[field]
+		end
+	end
+	redis.call('HSET', m.key, unpack(set))
+	redis.call('ZADD', r.key .. ':messages', text(clock), m.id)
+	redis.call('HINCRBY', r.key, 'posts', 1)
+	redis.call('HINCRBY', r.key .. ':read', m.author, 1)
+	if cid ~= '' then
+		redis.call('SET', user_key(m.author) .. ':sent:' .. cid, m.id, 'EX', SENT_SECONDS)
+	end
+	history_max = tonumber(history_max) or 0
+	if history_max > 0 then
+		local extra = redis.call('ZCARD', r.key .. ':messages') - history_max
+		if extra > 0 then messages_drop(r.id, math.min(extra, TRIM_CHUNK)) end
+	end
+	return clock
+end
+
+local function log_max_given(log_max)
+	return (tonumber(log_max) or 0) > 0 and log_max or nil
+end
+
+-- Posts. A client_message_id seen within 600 s answers that message again and publishes nothing.
+-- keys: message:ID, room:ID, room:ID:messages, room:ID:read, user:ID, user:ID:sent:CID, clock
+-- args: user room want content replyTo attachments client_message_id rate burst history_max log_max
+--   ("" = none for replyTo, attachments, client_message_id; rate, history_max 0 = off; log_max 0 =
+--   as worker_hello said)
+-- reply: message
+-- publishes: room:ID "message"
+-- errors: INVALID clientMessageId (its message is in a room of another kind); NOMESSAGE message (it
+--   is gone); NOUSER user; USERDELETED user; NOROOM room; NOTMEMBER room; FORBIDDEN room (the other
+--   of a direct room is deleted); INVALID replyTo; MSGDELETED replyTo; RATE seconds
+local function message_post(user, room, want, content, reply, attachments, cid, rate, burst,
+		history_max, log_max)
+	local known = {}
+	local sent, where = message_sent(user, cid, want)
+	if sent then return { message_json(sent, where.kind, known) } end
+	local u = user_acting(user)
+	known[user] = u
+	local r = room_postable(u, room, want)
+	if reply ~= '' then check_reply(reply, room) end
+	local now = now_ms()
+	take_token(u, rate, burst, now)
+	local m = { room = room, author = user, content = content,
+		reply = reply ~= '' and reply or nil,
+		attachments = attachments ~= '' and attachments or nil }
+	local clock = message_store(r, m, now, cid, history_max)
+	local posted = message_json(m, r.kind, known)
+	publish(r.key, event_json('message', room, r.kind, user, ',"message":' .. posted),
+		log_max_given(log_max), clock)
+	return { posted }
+end
+
+-- Changes a message's text.
+-- keys: message:ID, room:ID:members, clock
+-- args: user message room want content
+-- reply: message
+-- publishes: room:ID "edited"
+-- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; NOTAUTHOR message; MSGDELETED message
+local function message_edit(user, message, room, want, content)
+	local m, r = message_entered(user, message, room, want)
+	if m.author ~= user then refuse('NOTAUTHOR', 'message') end
+	if m.deleted then refuse('MSGDELETED', 'message') end
+	m.content, m.updated = content, text(now_ms())
+	redis.call('HSET', m.key, 'content', content, 'updated', m.updated)
+	publish(r.key, event_json('edited', room, r.kind, user,
+		',"messageId":' .. json(message) .. ',"content":' .. json(content) ..
+		',"updatedAt":' .. m.updated))
+	return { message_json(m, r.kind, {}) }
+end
+
+-- Deletes a message's content, attachments and reactions; the message stays.
+-- keys: message:ID, message:ID:reactions, room:ID:members, clock
+-- args: user message room want
+-- reply: "1" if it was deleted already else "0", deletedAt (ms)
+-- publishes: room:ID "deleted", the first time
+-- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; NOTAUTHOR message
+local function message_delete(user, message, room, want)
+	local m, r = message_entered(user, message, room, want)
+	if m.author ~= user then refuse('NOTAUTHOR', 'message') end
+	if m.deleted then return { '1', m.deleted } end
+	local at = text(now_ms())
+	redis.call('HSET', m.key, 'deleted', at, 'content', '')
+	redis.call('HDEL', m.key, 'attachments')
+	redis.call('DEL', m.key .. ':reactions')
+	publish(r.key, event_json('deleted', room, r.kind, user,
+		',"messageId":' .. json(message) .. ',"deletedAt":' .. at))
+	return { '0', at }
+end
+
+-- Adds a reaction: one per user, message and emoji.
+-- keys: message:ID, message:ID:reactions, room:ID:members, user:ID, clock
+-- args: user message room want emoji
+-- reply: reaction, "1" if it is new else "0"
+-- publishes: room:ID "reacted" if new
+-- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; INVALID emoji (empty)
+local function message_react(user, message, room, want, emoji)
+	local m, r = message_entered(user, message, room, want)
+	if m.deleted then refuse('MSGDELETED', 'message') end
+	if emoji == '' then refuse('INVALID', 'emoji: is empty') end
+	local key, field, u = m.key .. ':reactions', user .. '\t' .. emoji, user_load(user)
+	local there = redis.call('HGET', key, field)
+	if there then
+		local id, at = there:match('^(%S+) (%d+)$')
+		return { reaction_json(message, u, emoji, id, at), '0' }
+	end
+	local now = now_ms()
+	local id = new_id('x', now, tick())
+	redis.call('HSET', key, field, id .. ' ' .. text(now))
+	local reaction = reaction_json(message, u, emoji, id, text(now))
+	publish(r.key, event_json('reacted', room, r.kind, user, ',"reaction":' .. reaction))
+	return { reaction, '1' }
+end
+
+-- Takes a reaction back.
+-- keys: message:ID, message:ID:reactions, room:ID:members, user:ID, clock
+-- args: user message room want emoji
+-- reply: the reaction that was there ("" if none), "1" if one was removed else "0"
+-- publishes: room:ID "unreacted" if one was removed
+-- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message
+local function message_unreact(user, message, room, want, emoji)
+	local m, r = message_entered(user, message, room, want)
+	local key, field = m.key .. ':reactions', user .. '\t' .. emoji
+	local there = redis.call('HGET', key, field)
+	if not there then return { '', '0' } end
+	redis.call('HDEL', key, field)
+	publish(r.key, event_json('unreacted', room, r.kind, user,
+		',"messageId":' .. json(message) .. ',"emoji":' .. json(emoji) ..
+		',"userId":' .. json(user)))
+	local id, at = there:match('^(%S+) (%d+)$')
+	return { reaction_json(message, user_load(user), emoji, id, at), '1' }
+end
+
+-- The message that one was forwarded from, as JSON.
+local function original_json(m, known)
+	local original = m.forward and message_load(m.forward)
+	local r = original and room_load(original.room)
+	return r and message_json(original, r.kind, known) or 'null'
+end
+
+-- Posts a message's content and attachments in another room, or in the same one again.
+-- keys: those of message_post for the target, and message:ID, room:ID:members
+-- args: user message room want target_room target_want client_message_id rate burst history_max
+--   log_max
+-- reply: message (the new one), original ("null" if it is gone, or the client_message_id was a
+--   plain post's)
+-- publishes: room:TARGET "forwarded"
+-- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; NOROOM targetRoom;
+--   NOTMEMBER targetRoom; FORBIDDEN targetRoom; NOUSER user; USERDELETED user; INVALID
+--   clientMessageId; RATE seconds
+local function message_forward(user, message, room, want, target, target_want, cid, rate, burst,
+		history_max, log_max)
+	local known = {}
+	local sent, where = message_sent(user, cid, target_want)
+	if sent then
+		return { message_json(sent, where.kind, known), original_json(sent, known) }
+	end
+	local u = user_acting(user)
+	known[user] = u
+	local source, from = message_entered(user, message, room, want)
+	if source.deleted then refuse('MSGDELETED', 'message') end
+	local r = room_postable(u, target, target_want, 'targetRoom')
+	local now = now_ms()
+	take_token(u, rate, burst, now)
+	local m = { room = target, author = user, content = source.content,
+		attachments = source.attachments, forward = message }
+	local clock = message_store(r, m, now, cid, history_max)
+	local posted = message_json(m, r.kind, known)
+	local original = message_json(source, from.kind, known)
+	publish(r.key, event_json('forwarded', target, r.kind, user,
+		',"message":' .. posted .. ',"original":' .. original),
+		log_max_given(log_max), clock)
+	return { posted, original }
+end
+
+local function add_messages(reply, ids, n, kind)
+	local known = {}
+	for i = 1, math.min(n, #ids) do
+		local m = message_load(ids[i])
+		if m then reply[#reply + 1] = message_json(m, kind, known) end
+	end
+	return reply
+end
+
+-- One page of a room's history, newest first. Pages count from 1.
+-- keys: room:ID:messages, message:ID, message:ID:reactions, user:ID
+-- args: user room want page limit
+-- reply: total, message…
+-- publishes: nothing
+-- errors: NOROOM room; NOTMEMBER room
+local function message_page(user, room, want, page, limit)
+	local r = room_entered(room, user, want)
+	local list, from = r.key .. ':messages', (page - 1) * limit
+	local ids = redis.call('ZRANGE', list, text(from), text(from + limit - 1), 'REV')
+	return add_messages({ text(redis.call('ZCARD', list)) }, ids, #ids, r.kind)
+end
+
+-- What came before a message, newest first. It may be a message that is gone by now.
+-- keys: room:ID:messages, message:ID, message:ID:reactions, user:ID
+-- args: user room want before("" = from the newest) limit
+-- reply: next ("" at the end, else the value for before), message…
+-- publishes: nothing
+-- errors: NOROOM room; NOTMEMBER room; INVALID before
+local function message_before(user, room, want, before, limit)
+	local r = room_entered(room, user, want)
+	local clock = before ~= '' and id_clock(before)
+	if before ~= '' and not clock then refuse('INVALID', 'before: is not a message') end
+	limit = tonumber(limit)
+	local from = clock and '(' .. text(clock) or '+inf'
+	local ids = redis.call('ZRANGE', r.key .. ':messages', from, '-inf', 'BYSCORE', 'REV',
+		'LIMIT', 0, limit + 1)
+	return add_messages({ #ids > limit and ids[limit] or '' }, ids, limit, r.kind)
+end
+
+writes('message_post', message_post)
+writes('message_edit', message_edit)
+writes('message_delete', message_delete)
+writes('message_react', message_react)
+writes('message_unreact', message_unreact)
+writes('message_forward', message_forward)
+reads('message_page', message_page)
+reads('message_before', message_before)
