@@ -1,0 +1,176 @@
+/* What the APIs share: the table of them, tokens, and entering feeds without a gap. */
+#include "worker/api/api.h"
+
+#include "common/clock.h"
+#include "worker/api/door.h"
+#include "worker/domain/user.h"
+
+/* --- Where an API is served --- */
+
+static bool is_slash_name(struct str nsp, const char *name)
+{
+	return nsp.len > 1 && str_eqz(str_from(nsp, 1), name);
+}
+
+const struct api *api_find(struct str path, struct str root, struct str nsp)
+{
+	for (size_t i = 0; apis[i] != NULL; i++) {
+		const struct api *api = apis[i];
+		bool elsewhere = api->path != NULL && str_eqz(path, api->path);
+		if (elsewhere && str_eqz(nsp, api->nsp))
+			return api;
+		if (is_slash_name(nsp, api->name))
+			return api;
+		if (str_eqz(nsp, "/") && str_eqz(root, api->name) && !elsewhere)
+			return api;
+	}
+	return NULL;
+}
+
+void api_reply(struct op *op, struct buf *json)
+{
+	buf_char(json, '}');
+	op_reply(op, buf_view(json));
+	buf_fini(json);
+}
+
+/* --- Tokens --- */
+
+static struct str without_bearer(struct str header)
+{
+	struct str scheme = { header.p, header.len < 7 ? header.len : 7 };
+	return str_eq_nocase(scheme, STR("Bearer ")) ? str_trim(str_from(header, 7)) : str_trim(header);
+}
+
+struct auth_args {
+	struct str token;
+};
+
+static const struct field auth_fields[] = {
+	FIELD(auth_args, token, F_STR),
+	{ 0 }
+};
+
+struct str api_token(struct op *op, const struct handshake *h)
+{
+	struct auth_args auth = { 0 };
+	struct fault why;
+	if (schema_decode(auth_fields, h->auth, &op->arena, &auth, &why) == ERR_OK && auth.token.len > 0)
+		return auth.token;
+	struct str token = query_get(&op->arena, h->query, "token");
+	if (token.len > 0)
+		return token;
+	return h->authorization.len > 0 ? without_bearer(h->authorization) : STR_NONE;
+}
+
+enum err api_verify(struct op *op, struct str token, struct claims *out)
+{
+	return token_verify(op->services->keys, token, clock_wall_ms() / 1000, &op->arena, out);
+}
+
+/* --- Entering a feed: follow it first, then check, so that nothing falls between --- */
+
+/* What an op under way holds; op->cleanup gives it back. */
+struct hold {
+	struct str feed;
+	void (*again)(struct op *op);
+	struct claims claims;        /* api_authenticate's */
+	op_fn *then;
+	bool held;
+};
+
+static void release_hold(struct op *op)
+{
+	const struct hold *hold = op->held;
+	if (hold->held)
+		hub_release(op->services->hub, hold->feed, op);
+}
+
+static void on_feed_live(void *ctx)
+{
+	struct op *op = ctx;
+	const struct hold *hold = op->held;
+	hold->again(op);
+}
+
+/* Keeps the feed followed until the op ends. True: it is live now; else `again` comes later. */
+static bool hold_feed(struct op *op, struct hold *hold, struct str feed, void (*again)(struct op *))
+{
+	hold->feed = arena_str(&op->arena, feed);
+	hold->again = again;
+	hold->held = true;
+	op->held = hold;
+	op->cleanup = release_hold;
+	return hub_hold(op->services->hub, hold->feed, on_feed_live, op);
+}
+
+static struct hold *hold_new(struct op *op)
+{
+	return arena_alloc(&op->arena, sizeof(struct hold));
+}
+
+bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(struct op *op))
+{
+	struct hub *hub = op->services->hub;
+	struct socket *s = events_asker(op);
+	if (s == NULL)
+		return true;
+	if (op->held == NULL) {
+		/* What was checked before the feed was live may be outdated. */
+		if (!hold_feed(op, hold_new(op), feed, again))
+			return false;
+	}
+	if (hub_last(hub, user_feed(op, op->user)) > stamp) {
+		again(op);
+		return false;
+	}
+	hub_join(hub, &s->peer, feed, stamp);
+	return true;
+}
+
+void api_leave(struct op *op, struct str feed)
+{
+	struct socket *s = events_asker(op);
+	if (s != NULL)
+		hub_leave(op->services->hub, &s->peer, feed);
+}
+
+/* --- Authentication --- */
+
+static void user_entered(struct op *op, const void *result)
+{
+	const struct user_entry *entry = result;
+	const struct hold *hold = op->held;
+	struct socket *s = events_asker(op);
+	op->user = arena_str(&op->arena, entry->user.id);
+	if (s != NULL) {
+		socket_identify(s, op->user, hold->claims.exp);
+		hub_join(op->services->hub, &s->peer, hold->feed, entry->stamp);
+	}
+	op_fn *then = hold->then;
+	op->cleanup = NULL;
+	release_hold(op);
+	op->held = NULL;
+	then(op, entry);
+}
+
+static void enter_user(struct op *op)
+{
+	const struct hold *hold = op->held;
+	user_enter(op, &hold->claims, user_entered);
+}
+
+void api_authenticate(struct op *op, struct str token, op_fn *then)
+{
+	struct hold *hold = hold_new(op);
+	enum err e = api_verify(op, token, &hold->claims);
+	if (e != ERR_OK) {
+		op_fail(op, e, NULL, NULL);
+		return;
+	}
+	hold->then = then;
+	op->held = hold;
+	/* A REST request is over before anything could happen to its user. */
+	if (events_asker(op) == NULL || hold_feed(op, hold, user_feed(op, hold->claims.sub), enter_user))
+		enter_user(op);
+}

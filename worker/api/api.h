@@ -1,0 +1,100 @@
+/* What an API is to the server: tables of events and routes, a greeting, and how it says things.
+ * Adding one is a file with such a table and a line in apis.def. */
+#ifndef CONFAB_API_H
+#define CONFAB_API_H
+
+#include "common/json.h"
+#include "common/schema.h"
+#include "common/token.h"
+#include "worker/domain/event.h"
+#include "worker/fanout/hub.h"
+#include "worker/op.h"
+
+/* One event that clients send. Its first argument is an object (absent: {}), decoded by the schema into a
+ * zeroed struct of `size` bytes that lives as long as the op. */
+struct api_event {
+	const char *name;            /* NULL ends a table; "*" takes whatever no other row names */
+	const struct field *schema;  /* NULL: arguments are ignored */
+	size_t size;
+	void (*handle)(struct op *op, const void *args);
+	const char *failure;         /* what to say when it is our fault: "Failed to send message" */
+	bool raw;                    /* no schema: handle gets a struct raw_event */
+};
+
+/* An event as it came. */
+struct raw_event {
+	struct str event;            /* raw JSON: a string or a number */
+	struct str args;             /* raw JSON values with commas between */
+	struct strs blobs;           /* its binary attachments */
+};
+
+enum { NEEDS_USER = 1 };
+
+/* One REST endpoint. Path parameters (`:id`), the query and the JSON body all decode into one struct; on
+ * equal names the path wins. A trailing slash of the request is optional. */
+struct api_route {
+	const char *name;            /* "POST /room/post/:roomId"; NULL ends a table */
+	const struct field *schema;
+	size_t size;
+	unsigned needs;
+	void (*handle)(struct op *op, const void *args);
+};
+
+/* What came with a Socket.IO CONNECT and the HTTP request that opened its session. Borrowed. */
+struct handshake {
+	struct str auth;             /* the CONNECT's JSON object; "{}" if none */
+	struct str query;            /* of the HTTP request, raw */
+	struct str authorization;    /* the header's value */
+};
+
+struct api {
+	const char *name;            /* its namespace is "/name" on every port, and "/" where it is root */
+	const char *path, *nsp;      /* one more place: path "/ws/", namespace "/chat"; or NULL */
+	const struct api_event *events;
+	const struct api_route *routes;      /* may be NULL */
+	/* A client connects: ends the op by api_accept and op_reply, or refuses by op_fail (a
+	 * CONNECT_ERROR with the fault's text). */
+	void (*hello)(struct op *op, const struct handshake *h);
+	/* Says a live event in this API's words: adds the event's name and arguments, as elements of an
+	 * array that is open already. */
+	enum audience (*encode)(const struct feed_event *e, struct json_out *out);
+	/* What to acknowledge for a failure (JSON), in the arena; and what to emit beside it. */
+	struct str (*error)(struct op *op, const struct fault *fault);
+	void (*emit_error)(struct op *op, const struct fault *fault);        /* may be NULL */
+	/* The token of an open socket expired: says so; the socket is disconnected afterwards. */
+	void (*expired)(struct op *op);
+};
+
+/* --- For handlers --- */
+
+/* The token a client showed: auth.token, ?token=, or Authorization (Bearer or bare); STR_NONE if none. */
+struct str api_token(struct op *op, const struct handshake *h);
+/* Verifies it, makes the user known (domain), follows the user's feed, sets op->user and goes on with
+ * `then` (result: struct user_entry of domain/user.h); refuses with ERR_NO_TOKEN,
+ * ERR_UNAUTHENTICATED, ERR_USER_DELETED. */
+void api_authenticate(struct op *op, struct str token, op_fn *then);
+/* Accepts a CONNECT: the client hears so before anything that follows. */
+void api_accept(struct op *op);
+/* Emits an event to the asking socket; `args` is the JSON of its arguments, comma-separated, or
+ * STR_NONE. Nothing for a REST request. */
+void api_emit(struct op *op, const char *event, struct str args);
+/* The same with the whole array as JSON, placeholders included, and the attachments they stand for. */
+void api_emit_raw(struct op *op, struct str array, struct strs blobs);
+/* The row of the event under way, for its `failure`; NULL for none. */
+const struct api_event *api_row(const struct op *op);
+/* Joins the asking socket to a feed whose right of entry was checked at `stamp`. True: joined. False: the
+ * feed was not followed yet or the user's state moved meanwhile: `again` will be called to check anew. */
+bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(struct op *op));
+void api_leave(struct op *op, struct str feed);
+/* Disconnects the asking socket (Socket.IO DISCONNECT): clients do not come back by themselves. */
+void api_disconnect(struct op *op);
+/* Closes the object under construction in `json`, answers with it, and frees the buffer. */
+void api_reply(struct op *op, struct buf *json);
+
+/* The APIs and their routes, NULL-terminated; from apis.def. */
+extern const struct api *const apis[];
+extern const struct api_route *const api_routes[];
+/* The API whose namespace this is on a port with that root, at that path; NULL: invalid namespace. */
+const struct api *api_find(struct str path, struct str root, struct str nsp);
+
+#endif

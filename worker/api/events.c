@@ -1,0 +1,323 @@
+/* The Socket.IO door: a packet to a namespace becomes a row's handler, an op's answer an acknowledgement,
+ * a live event the packet that members of the namespace get. */
+#include "worker/api/door.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/mem.h"
+#include "worker/domain/room.h"
+
+/* A namespace of an API, and its rows by name. */
+struct place {
+	struct nsp nsp;
+	const struct api *api;
+	struct map rows;
+	const struct api_event *any;
+	char name[];
+};
+
+static struct {
+	const struct services *services;
+	struct map places;           /* by namespace and API: "/chat messenger" */
+} door;
+
+struct socket *events_asker(const struct op *op);
+
+static const struct place *place_of(const struct socket *s)
+{
+	return CONTAINER_OF_CONST(s->nsp, struct place, nsp);
+}
+
+/* --- Answers --- */
+
+static void event_replied(struct op *op, struct str json)
+{
+	if (op->ack.p != NULL)
+		socket_ack(op->asker, op->ack, json, op->blobs);
+}
+
+static void event_failed(struct op *op, const struct fault *fault)
+{
+	const struct api *api = op->api;
+	if (api->emit_error != NULL)
+		api->emit_error(op, fault);
+	if (op->ack.p != NULL && api->error != NULL)
+		socket_ack(op->asker, op->ack, api->error(op, fault), (struct strs){ 0 });
+}
+
+static const struct asker_vt event_asker = { .reply = event_replied, .fail = event_failed };
+
+static void hello_replied(struct op *op, struct str json UNUSED)
+{
+	socket_accept(op->asker);
+}
+
+/* While Redis is away a client is sent off to try again: after a CONNECT_ERROR it would not. */
+static void hello_failed(struct op *op, const struct fault *fault)
+{
+	struct socket *s = op->asker;
+	char text[200];
+	if (fault->code == ERR_UNAVAILABLE || fault->code == ERR_INTERNAL) {
+		session_close(s->session, REASON_UNAVAILABLE);
+		return;
+	}
+	struct str detail = fault->detail.len > 0 ? fault->detail : str_z(err_text(fault->code));
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(detail));
+	socket_refuse(s, text);
+}
+
+static const struct asker_vt hello_asker = { .reply = hello_replied, .fail = hello_failed };
+
+struct socket *events_asker(const struct op *op)
+{
+	return op->vt == &event_asker || op->vt == &hello_asker ? op->asker : NULL;
+}
+
+/* --- For handlers --- */
+
+void api_accept(struct op *op)
+{
+	struct socket *s = events_asker(op);
+	if (s != NULL)
+		socket_accept(s);
+}
+
+void api_emit_raw(struct op *op, struct str array, struct strs blobs)
+{
+	struct socket *s = events_asker(op);
+	if (s != NULL)
+		socket_emit(s, array, blobs);
+}
+
+void api_emit(struct op *op, const char *event, struct str args)
+{
+	struct buf array = { 0 };
+	struct json_out j = json_out(&array);
+	json_open(&j, '[');
+	json_str(&j, str_z(event));
+	if (args.len > 0)
+		json_raw(&j, args);
+	json_close(&j, ']');
+	api_emit_raw(op, buf_view(&array), (struct strs){ 0 });
+	buf_fini(&array);
+}
+
+void api_disconnect(struct op *op)
+{
+	struct socket *s = events_asker(op);
+	if (s != NULL)
+		socket_disconnect(s);
+}
+
+const struct api_event *api_row(const struct op *op)
+{
+	return op->vt == &event_asker ? op->row : NULL;
+}
+
+/* --- Events that clients send --- */
+
+static struct op *event_op(struct socket *s, const struct sio_packet *p)
+{
+	struct op *op = op_new(door.services, &event_asker, s, &s->ops);
+	op->api = place_of(s)->api;
+	if (p->id.p != NULL)
+		op->ack = arena_str(&op->arena, p->id);
+	if (s->peer.user.p != NULL)
+		op->user = arena_str(&op->arena, s->peer.user);
+	return op;
+}
+
+/* The event's name as text, for rows and messages. */
+static struct str event_name(struct op *op, const struct sio_packet *p)
+{
+	return json_type(p->event) == JSON_STRING ? json_text(&op->arena, p->event) : p->event;
+}
+
+/* An event without arguments has an empty object. */
+static struct str first_argument(struct str args)
+{
+	struct str value;
+	return sio_next_arg(&args, &value) ? value : STR("{}");
+}
+
+static void run_raw(struct op *op, const struct api_event *row, const struct sio_packet *p, struct strs blobs)
+{
+	struct raw_event raw = { .event = p->event, .args = p->args, .blobs = blobs };
+	row->handle(op, &raw);
+}
+
+static void run(struct op *op, const struct api_event *row, struct str arg)
+{
+	struct fault why = { .code = ERR_INVALID, .field = STR("data"), .detail = STR("must be an object") };
+	void *args = row->size > 0 ? arena_alloc(&op->arena, row->size) : NULL;
+	if (row->schema != NULL) {
+		/* Handlers may keep what they got until the op ends: the packet does not live so long. */
+		arg = arena_str(&op->arena, arg);
+		bool fine = json_type(arg) == JSON_OBJECT &&
+		            schema_decode(row->schema, arg, &op->arena, args, &why) == ERR_OK;
+		if (!fine) {
+			op_fault(op, &why);
+			return;
+		}
+	}
+	row->handle(op, args);
+}
+
+static void on_event(struct socket *s, const struct sio_packet *p, struct strs blobs)
+{
+	const struct place *place = place_of(s);
+	struct op *op = event_op(s, p);
+	struct str name = event_name(op, p);
+	const struct api_event *row = map_get(&place->rows, name);
+	if (row == NULL)
+		row = place->any;
+	op->row = row;
+	if (!session_allow(s->session)) {
+		op_fail(op, ERR_RATE, NULL, NULL);
+	} else if (row == NULL) {
+		struct str detail = op_text(op, "Unknown event: %.*s", (int)(name.len < 100 ? name.len : 100), name.p);
+		struct fault fault = { .code = ERR_UNKNOWN_EVENT, .detail = detail };
+		op_fault(op, &fault);
+	} else if (row->raw) {
+		run_raw(op, row, p, blobs);
+	} else {
+		run(op, row, first_argument(p->args));
+	}
+}
+
+/* --- Coming and going --- */
+
+static void on_connect(struct socket *s, struct str auth)
+{
+	struct op *op = op_new(door.services, &hello_asker, s, &s->ops);
+	const struct origin *o = s->session->origin;
+	struct handshake h = { .auth = arena_str(&op->arena, auth) };
+	op->api = place_of(s)->api;
+	if (o != NULL) {
+		h.query = o->query;
+		h.authorization = o->authorization;
+	}
+	if (!session_allow(s->session))
+		op_fail(op, ERR_RATE, NULL, NULL);
+	else
+		place_of(s)->api->hello(op, &h);
+}
+
+/* Says that the token is no longer good, and disconnects. */
+static void on_expired(struct socket *s)
+{
+	const struct api *api = place_of(s)->api;
+	struct op *op = op_new(door.services, &event_asker, s, &s->ops);
+	op->api = api;
+	if (s->open && api->expired != NULL)
+		api->expired(op);
+	op_reply(op, STR_NONE);
+	socket_disconnect(s);
+}
+
+static void on_closed(struct socket *s UNUSED, enum reason why UNUSED)
+{
+}
+
+/* --- Live events --- */
+
+/* `42/nsp,[…]`: the Engine.IO and Socket.IO types, the namespace, then the API's own words. */
+static enum audience encode(const struct encoder *e, const struct feed_event *event, struct buf *out)
+{
+	const struct place *place = CONTAINER_OF_CONST(e, struct place, nsp.encoder);
+	if (place->api->encode == NULL)
+		return HEAR_NONE;
+	buf_z(out, "42");
+	if (place->nsp.name.len > 1) {
+		buf_str(out, place->nsp.name);
+		buf_char(out, ',');
+	}
+	struct json_out j = json_out(out);
+	json_open(&j, '[');
+	enum audience audience = place->api->encode(event, &j);
+	json_close(&j, ']');
+	return audience;
+}
+
+static bool applies(const struct feed_event *event)
+{
+	return event->type == EVENT_REMOVED || event->type == EVENT_USER_DELETED;
+}
+
+/* On the user's own feed: a room is left, or the account is gone. */
+static void apply(struct peer *p, const struct feed_event *event)
+{
+	struct socket *s = CONTAINER_OF(p, struct socket, peer);
+	char feed[3 * 128 + 8];
+	if (event->type == EVENT_USER_DELETED) {
+		on_expired(s);
+		return;
+	}
+	int n = snprintf(feed, sizeof(feed), "room:%.*s", STR_ARG(event->room));
+	hub_leave(door.services->hub, p, (struct str){ feed, (size_t)n });
+}
+
+/* --- Namespaces --- */
+
+static struct place *place_new(struct str name, const struct api *api)
+{
+	struct str api_name = str_z(api->name);
+	struct place *place = xcalloc(1, sizeof(*place) + name.len + 1 + api_name.len + 1);
+	memcpy(place->name, name.p, name.len);
+	place->name[name.len] = ' ';
+	memcpy(place->name + name.len + 1, api_name.p, api_name.len);
+	place->api = api;
+	place->nsp = (struct nsp){
+		.encoder = { .encode = encode, .apply = apply, .applies = applies },
+		.name = { place->name, name.len },
+		.api = api,
+	};
+	for (const struct api_event *row = api->events; row->name != NULL; row++) {
+		if (strcmp(row->name, "*") == 0)
+			place->any = row;
+		else
+			map_put(&place->rows, str_z(row->name), (void *)(uintptr_t)row);
+	}
+	map_put(&door.places, (struct str){ place->name, name.len + 1 + api_name.len }, place);
+	return place;
+}
+
+static const struct nsp *find(const struct session *s, struct str name)
+{
+	char key[256];
+	struct str root = str_z(conf.listens[s->listener].root);
+	const struct api *api = api_find(str_z(s->mount->path), root, name);
+	if (api == NULL)
+		return NULL;
+	int n = snprintf(key, sizeof(key), "%.*s %s", STR_ARG(name), api->name);
+	struct place *place = map_get(&door.places, (struct str){ key, (size_t)n });
+	if (place == NULL)
+		place = place_new(name, api);
+	return &place->nsp;
+}
+
+void events_init(const struct services *services)
+{
+	door.services = services;
+}
+
+void events_fini(void)
+{
+	size_t cursor = 0;
+	struct place *place;
+	while ((place = map_next(&door.places, &cursor)) != NULL) {
+		map_fini(&place->rows);
+		free(place);
+	}
+	map_fini(&door.places);
+}
+
+const struct socket_app events_app = {
+	.find = find,
+	.connect = on_connect,
+	.event = on_event,
+	.expired = on_expired,
+	.closed = on_closed,
+};

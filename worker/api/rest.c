@@ -1,0 +1,292 @@
+/* The REST door: a request becomes a row's handler, an op's answer its response. The order of refusals:
+ * path (404), method (405), token (401), media type (415), body (413, 400), fields (422). */
+#include "worker/api/door.h"
+
+#include <stdio.h>
+
+enum { REST_MAX_BODY = 1000000, MAX_SEGMENTS = 8 };
+
+static const struct services *services;
+
+/* A route taken: what its handler needs until the body is there. */
+struct visit {
+	const struct api_route *route;
+	void *args;
+	struct str path, query, token;       /* raw, in the op's arena */
+};
+
+/* --- Answers --- */
+
+static void request_replied(struct op *op, struct str json)
+{
+	http_answer(op->asker, op->status, "application/json", json, NULL);
+}
+
+static void request_failed(struct op *op, const struct fault *fault)
+{
+	struct buf body = { 0 };
+	struct json_out j = json_out(&body);
+	struct str detail = fault->detail.len > 0 ? fault->detail : str_z(err_text(fault->code));
+	char retry[40] = "";
+	json_open(&j, '{');
+	json_key(&j, "message");
+	if (fault->field.len > 0)
+		json_str(&j, op_text(op, "%.*s %.*s", STR_ARG(fault->field), STR_ARG(detail)));
+	else
+		json_str(&j, detail);
+	json_key(&j, "errors");
+	json_open(&j, '{');
+	if (fault->field.len > 0) {
+		json_key(&j, op_text(op, "%.*s", STR_ARG(fault->field)).p);
+		json_open(&j, '[');
+		json_str(&j, detail);
+		json_close(&j, ']');
+	}
+	json_close(&j, '}');
+	json_close(&j, '}');
+	if (fault->code == ERR_RATE)
+		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", fault->retry_after_s + 1);
+	if (fault->code == ERR_UNAVAILABLE)
+		snprintf(retry, sizeof(retry), "Retry-After: 1\r\n");
+	http_answer(op->asker, err_status(fault->code), "application/json", buf_view(&body), retry);
+	buf_fini(&body);
+}
+
+static const struct asker_vt request_asker = { .reply = request_replied, .fail = request_failed };
+
+/* --- Finding the row --- */
+
+static struct str method_of(const struct api_route *route)
+{
+	struct str name = str_z(route->name);
+	return str_cut(&name, ' ');
+}
+
+static struct str path_of(const struct api_route *route)
+{
+	struct str name = str_z(route->name);
+	str_cut(&name, ' ');
+	return name;
+}
+
+static struct str without_last_slash(struct str path)
+{
+	if (path.len > 1 && path.p[path.len - 1] == '/')
+		path.len--;
+	return path;
+}
+
+static bool path_fits(struct str pattern, struct str path)
+{
+	pattern = without_last_slash(pattern);
+	path = without_last_slash(path);
+	while (pattern.len > 0 && path.len > 0) {
+		struct str want = str_cut(&pattern, '/'), got = str_cut(&path, '/');
+		bool parameter = want.len > 0 && want.p[0] == ':';
+		if (parameter ? got.len == 0 : !str_eq(want, got))
+			return false;
+	}
+	return pattern.len == 0 && path.len == 0 && (pattern.p == NULL) == (path.p == NULL);
+}
+
+/* GET rows answer HEAD too. */
+static bool method_fits(const struct api_route *route, struct str method)
+{
+	struct str want = method_of(route);
+	return str_eq(want, method) || (str_eqz(method, "HEAD") && str_eqz(want, "GET"));
+}
+
+/* The row for this request; NULL with *allow empty: no such path, or naming the methods there are. */
+static const struct api_route *find_route(struct str method, struct str path, struct buf *allow)
+{
+	for (size_t i = 0; api_routes[i] != NULL; i++) {
+		for (const struct api_route *r = api_routes[i]; r->name != NULL; r++) {
+			if (!path_fits(path_of(r), path))
+				continue;
+			if (method_fits(r, method))
+				return r;
+			buf_z(allow, allow->len > 0 ? ", " : "");
+			buf_str(allow, method_of(r));
+		}
+	}
+	return NULL;
+}
+
+/* --- Decoding --- */
+
+static enum err put_path(struct op *op, const struct visit *v, struct fault *why)
+{
+	struct str pattern = without_last_slash(path_of(v->route)), path = without_last_slash(v->path);
+	while (pattern.len > 0) {
+		struct str name = str_cut(&pattern, '/'), raw = str_cut(&path, '/');
+		bool ok = true;
+		if (name.len == 0 || name.p[0] != ':')
+			continue;
+		struct str text = percent_decode(&op->arena, raw, false, &ok);
+		if (!ok) {
+			*why = (struct fault){ ERR_INVALID, str_from(name, 1), STR("is malformed"), 0 };
+			return ERR_INVALID;
+		}
+		enum err e = schema_put_text(v->route->schema, str_from(name, 1), text, &op->arena, v->args, why);
+		if (e != ERR_OK)
+			return e;
+	}
+	return ERR_OK;
+}
+
+static enum err put_query(struct op *op, const struct visit *v, struct fault *why)
+{
+	struct str rest = v->query, name, value;
+	while (query_next(&op->arena, &rest, &name, &value)) {
+		enum err e = schema_put_text(v->route->schema, name, value, &op->arena, v->args, why);
+		if (e != ERR_OK)
+			return e;
+	}
+	return ERR_OK;
+}
+
+static bool has_body(const struct api_route *route)
+{
+	struct str method = method_of(route);
+	return !str_eqz(method, "GET") && !str_eqz(method, "DELETE");
+}
+
+/* Body, then query (for rows without a body), then path, so that the path wins. */
+static enum err decode(struct op *op, const struct visit *v, struct str body, struct fault *why)
+{
+	const struct field *schema = v->route->schema;
+	enum err e;
+	if (schema == NULL)
+		return ERR_OK;
+	if (has_body(v->route)) {
+		struct str value = STR("{}");
+		if (body.len > 0 && (!json_valid(body, &value) || json_type(value) != JSON_OBJECT)) {
+			*why = (struct fault){ .code = ERR_BAD_JSON };
+			return ERR_BAD_JSON;
+		}
+		value = arena_str(&op->arena, value);
+		e = schema_decode(schema, value, &op->arena, v->args, why);
+		if (e != ERR_OK)
+			return e;
+	} else if ((e = put_query(op, v, why)) != ERR_OK) {
+		return e;
+	}
+	if ((e = put_path(op, v, why)) != ERR_OK)
+		return e;
+	return has_body(v->route) ? ERR_OK : schema_require(schema, v->args, why);
+}
+
+/* --- The way of a request --- */
+
+static void run(struct op *op)
+{
+	const struct visit *v = op->row;
+	v->route->handle(op, v->args);
+}
+
+static void user_known(struct op *op, const void *entry UNUSED)
+{
+	run(op);
+}
+
+static void on_body(struct request *r, struct str body)
+{
+	struct op *op = r->owner;
+	const struct visit *v = op->row;
+	struct fault why = { 0 };
+	if (decode(op, v, body, &why) != ERR_OK)
+		op_fault(op, &why);
+	else if (v->route->needs & NEEDS_USER)
+		api_authenticate(op, v->token, user_known);
+	else
+		run(op);
+}
+
+static void on_unreadable(struct request *r, unsigned status)
+{
+	op_fail(r->owner, status == 413 ? ERR_TOO_LARGE : ERR_BAD_REQUEST, NULL, NULL);
+}
+
+/* The request's connection died: whatever the op comes to, nobody hears it. */
+static void on_gone(struct request *r)
+{
+	struct op *op = r->owner;
+	op->asker = NULL;
+	if (r->receiving)
+		op_reply(op, STR_NONE);      /* nothing is under way yet that would end it */
+}
+
+static bool announces_body(const struct head *h)
+{
+	return h->body == BODY_CHUNKED || (h->body == BODY_LENGTH && h->length > 0);
+}
+
+static bool is_json(const struct head *h)
+{
+	struct str type = head_field(h, "content-type");
+	return str_eq_nocase(str_trim(str_cut(&type, ';')), STR("application/json"));
+}
+
+/* What can be told from the head alone; the token is checked before a byte of the body is read. */
+static enum err check_head(struct op *op, struct visit *v, const struct head *h)
+{
+	struct claims claims;
+	if (v->route->needs & NEEDS_USER) {
+		struct handshake shown = { STR("{}"), STR_NONE, head_field(h, "authorization") };
+		v->token = arena_str(&op->arena, api_token(op, &shown));
+		enum err e = api_verify(op, v->token, &claims);
+		if (e != ERR_OK)
+			return e;
+	}
+	return has_body(v->route) && announces_body(h) && !is_json(h) ? ERR_MEDIA_TYPE : ERR_OK;
+}
+
+static void begin(struct request *r, const struct head *h, const struct api_route *route)
+{
+	struct op *op = op_new(services, &request_asker, r, NULL);
+	struct visit *v = arena_alloc(&op->arena, sizeof(*v));
+	*v = (struct visit){
+		.route = route,
+		.args = arena_alloc(&op->arena, route->size),
+		.path = arena_str(&op->arena, h->path),
+		.query = arena_str(&op->arena, h->query),
+	};
+	op->row = v;
+	enum err e = check_head(op, v, h);
+	if (e != ERR_OK) {
+		op_fail(op, e, NULL, NULL);
+		return;
+	}
+	r->owner = op;
+	r->max_body = REST_MAX_BODY;
+	r->complete = on_body;
+	r->unreadable = on_unreadable;
+	r->gone = on_gone;
+}
+
+static void refuse(struct request *r, const struct buf *allow)
+{
+	if (allow->len == 0) {
+		http_refuse(r, 404, "Not found");
+		return;
+	}
+	char extra[100];
+	snprintf(extra, sizeof(extra), "Allow: %.*s\r\n", STR_ARG(buf_view(allow)));
+	http_answer(r, 405, "application/json", STR("{\"message\":\"Method not allowed\",\"errors\":{}}"), extra);
+}
+
+void rest_head(struct request *r, const struct head *h)
+{
+	struct buf allow = { 0 };
+	const struct api_route *route = find_route(h->method, h->path, &allow);
+	if (route != NULL)
+		begin(r, h, route);
+	else
+		refuse(r, &allow);
+	buf_fini(&allow);
+}
+
+void rest_init(const struct services *s)
+{
+	services = s;
+}

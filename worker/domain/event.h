@@ -1,0 +1,58 @@
+/* What happened, as Redis tells it: one struct for live events, and one for messages wherever
+ * they come from. All strings are slices of the JSON they were read from, or live in the arena. */
+#ifndef CONFAB_EVENT_H
+#define CONFAB_EVENT_H
+
+#include "common/arena.h"
+#include "common/json.h"
+
+enum event_type {
+#define EVENT(name, word) EVENT_##name,
+#include "worker/domain/event.def"
+#undef EVENT
+	EVENT_COUNT
+};
+
+enum room_kind { ROOM_GROUP, ROOM_CHANNEL, ROOM_DIRECT, ROOM_LOBBY };
+
+/* Members whose type is "raw" hold JSON as it stands: a string with its quotes, `null`, an array. */
+struct author {
+	struct str id, username;
+	struct str name, image;      /* raw */
+};
+
+struct message {
+	struct str id, room;
+	enum room_kind kind;
+	struct author author;
+	struct str content;          /* raw string */
+	int64_t created_at, updated_at;      /* milliseconds since 1970 */
+	int64_t deleted_at;          /* 0: not deleted */
+	struct str reply_to_id;      /* raw: string or null */
+	struct str reply_to;         /* raw: a message or null */
+	struct str attachments, reactions;   /* raw arrays */
+	bool read;
+};
+
+struct feed_event {
+	enum event_type type;
+	uint64_t stamp;              /* 0 on feeds without a log */
+	struct str room, actor, user;
+	enum room_kind kind;
+	struct str name;             /* raw: the room's */
+	struct strs users;
+	bool user_deleted;
+	struct message message;      /* MESSAGE, FORWARDED */
+	struct str original;         /* FORWARDED: raw message */
+	struct str message_id;       /* EDITED, DELETED, UNREACTED */
+	struct str content;          /* EDITED: raw string */
+	int64_t at;                  /* EDITED: updatedAt; DELETED: deletedAt */
+	struct str reaction;         /* REACTED: raw */
+	struct str emoji;            /* UNREACTED: raw */
+};
+
+/* Reads an event, or a message, that a Redis function wrote; false when it is not one. */
+bool event_read(struct str json, struct arena *a, struct feed_event *out);
+bool message_read(struct str json, struct arena *a, struct message *out);
+
+#endif

@@ -1,0 +1,94 @@
+/* Messages: arguments for the Redis functions, and their replies as structs. */
+#include "worker/domain/message.h"
+
+#include <inttypes.h>
+
+#include "common/conf.h"
+#include "worker/store/call.h"
+
+static const struct function fn_post = { .name = "message_post", .at_least = 1 };
+static const struct function fn_edit = { .name = "message_edit", .at_least = 1 };
+static const struct function fn_delete = { .name = "message_delete", .at_least = 2 };
+static const struct function fn_page = { .name = "message_page", .reads = true, .at_least = 1 };
+
+static void ill_shaped(struct op *op)
+{
+	op_fail(op, ERR_INTERNAL, NULL, NULL);
+}
+
+static void message_came(struct op *op, const struct strs *reply)
+{
+	struct message message;
+
+	if (message_read(reply->v[0], &op->arena, &message))
+		op->then(op, &message);
+	else
+		ill_shaped(op);
+}
+
+/* No upload is known, so none can be referred to. */
+static bool names_uploads(struct str attachments)
+{
+	struct str first;
+
+	if (attachments.len == 0)
+		return false;
+	struct json_iter it = json_iter(attachments);
+	return json_next(&it, NULL, &first);
+}
+
+void message_post(struct op *op, const struct draft *d, op_fn *then)
+{
+	if (names_uploads(d->attachments)) {
+		op_fail(op, ERR_INVALID, "attachments", "name an unknown upload");
+		return;
+	}
+	op->then = then;
+	CALL(op, &fn_post, message_came, op->user, d->room, want_word(d->want), d->content,
+	     d->reply_to, STR_NONE, d->client_message_id,
+	     op_text(op, "%u", conf.message_rate.per_second),
+	     op_text(op, "%u", conf.message_rate.burst), op_text(op, "%u", conf.history_max),
+	     STR("0") /* the log's length: as worker_hello said */);
+}
+
+void message_edit(struct op *op, const struct message_ref *ref, struct str content, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_edit, message_came, op->user, ref->id, ref->room, want_word(ref->want),
+	     content);
+}
+
+static void message_deleted(struct op *op, const struct strs *reply UNUSED)
+{
+	op->then(op, NULL);
+}
+
+void message_delete(struct op *op, const struct message_ref *ref, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_delete, message_deleted, op->user, ref->id, ref->room, want_word(ref->want));
+}
+
+/* total, message… */
+static void messages_listed(struct op *op, const struct strs *reply)
+{
+	const size_t n = reply->n - 1;
+	struct message *messages = arena_alloc(&op->arena, n * sizeof(*messages));
+	struct message_page page = { .v = messages, .n = n };
+	bool good = json_i64(reply->v[0], &page.total);
+
+	for (size_t i = 0; good && i < n; i++)
+		good = message_read(reply->v[i + 1], &op->arena, &messages[i]);
+	if (good)
+		op->then(op, &page);
+	else
+		ill_shaped(op);
+}
+
+void message_page(struct op *op, struct str room, enum want want, int64_t page, int64_t limit,
+                  op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_page, messages_listed, op->user, room, want_word(want),
+	     op_text(op, "%" PRId64, page), op_text(op, "%" PRId64, limit));
+}

@@ -1,0 +1,45 @@
+/* Messages: posting, changing, reading. The acting user is op->user. Each verb ends the op, or goes
+ * on with `then`, whose result is borrowed; none uses op->state or op->caught. All refuse by
+ * ERR_NO_ROOM and ERR_NOT_MEMBER what is not for that user. */
+#ifndef CONFAB_MESSAGE_H
+#define CONFAB_MESSAGE_H
+
+#include "worker/domain/room.h"
+
+/* A message to be. Its content has been checked for the API's length. */
+struct draft {
+	struct str room;
+	enum want want;
+	struct str content;
+	struct str reply_to;         /* STR_NONE: none */
+	struct str attachments;      /* raw array of references to uploads; STR_NONE: none */
+	struct str client_message_id;        /* STR_NONE: none */
+};
+
+/* A message that is meant. */
+struct message_ref {
+	struct str id, room;
+	enum want want;
+};
+
+struct message_page {
+	int64_t total;               /* of the whole room */
+	const struct message *v;     /* newest first */
+	size_t n;
+};
+
+/* Posts. `then` gets a struct message: that of an earlier call with this client_message_id, if
+ * there was one. ERR_INVALID attachments, replyTo, clientMessageId; ERR_MESSAGE_DELETED (replied
+ * to), ERR_FORBIDDEN (the other of a direct room is deleted), ERR_RATE. */
+void message_post(struct op *op, const struct draft *draft, op_fn *then);
+/* Changes the text of one's own. `then` gets a struct message. ERR_NO_MESSAGE, ERR_NOT_AUTHOR,
+ * ERR_MESSAGE_DELETED. */
+void message_edit(struct op *op, const struct message_ref *ref, struct str content, op_fn *then);
+/* Deletes one's own; no error if it is deleted already. `then` gets NULL. ERR_NO_MESSAGE,
+ * ERR_NOT_AUTHOR. */
+void message_delete(struct op *op, const struct message_ref *ref, op_fn *then);
+/* A page of a room's history; pages count from 1. `then` gets a struct message_page. */
+void message_page(struct op *op, struct str room, enum want want, int64_t page, int64_t limit,
+                  op_fn *then);
+
+#endif

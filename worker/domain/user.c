@@ -1,0 +1,281 @@
+/* Users: entering by token, accounts with passwords. What Redis cannot check is checked here:
+ * lengths in code points, passwords. */
+#include "worker/domain/user.h"
+
+#include <sodium.h>
+
+#include "common/conf.h"
+#include "common/stamp.h"
+#include "worker/domain/hasher.h"
+#include "worker/store/call.h"
+
+enum { ID_MAX = 128, USERNAME_MAX = 32 };
+/* Code points. */
+enum { NAME_MAX_CHARS = 64, IMAGE_MAX_CHARS = 2048, EMAIL_MAX_CHARS = 254 };
+
+const struct field user_fields[] = {
+	FIELD(user, id, F_STR, .required = true),
+	FIELD(user, username, F_STR, .required = true),
+	FIELD(user, name, F_STR, .required = true),
+	FIELD(user, image, F_STR),
+	FIELD(user, email, F_STR),
+	FIELD(user, deleted, F_BOOL),
+	{ 0 }
+};
+
+static const struct function fn_enter = { .name = "user_enter", .at_least = 2 };
+static const struct function fn_get = { .name = "user_get", .reads = true, .at_least = 1 };
+static const struct function fn_create = { .name = "user_create", .at_least = 1 };
+static const struct function fn_password = {
+	.name = "user_password", .reads = true, .at_least = 3
+};
+static const struct function fn_wrong = { .name = "password_wrong", .at_least = 1 };
+static const struct function fn_delete = { .name = "user_delete", .at_least = 1 };
+
+bool user_read(struct str json, struct arena *a, struct user *out)
+{
+	struct fault why;
+
+	*out = (struct user){ 0 };
+	return json_valid(json, &json) &&
+	       schema_decode(user_fields, json, a, out, &why) == ERR_OK;
+}
+
+struct str user_feed(struct op *op, struct str id)
+{
+	struct buf name = { 0 };
+
+	buf_z(&name, "user:");
+	for (size_t i = 0; i < id.len; i++) {
+		if (id.p[i] == '%' || id.p[i] == ':')
+			buf_printf(&name, "%%%02X", (unsigned)id.p[i]);
+		else
+			buf_char(&name, id.p[i]);
+	}
+	const struct str feed = arena_str(&op->arena, buf_view(&name));
+	buf_fini(&name);
+	return str_eqz(feed, "user:name") ? STR("user:%6Eame") : feed;
+}
+
+/* For verbs whose reply begins with a user. */
+static void user_came(struct op *op, const struct strs *reply)
+{
+	struct user user;
+
+	if (user_read(reply->v[0], &op->arena, &user))
+		op->then(op, &user);
+	else
+		op_fail(op, ERR_INTERNAL, NULL, NULL);
+}
+
+/* --- By token --- */
+
+static bool is_id(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] < ' ' || s.p[i] > '~')
+			return false;
+	return s.len >= 1 && s.len <= ID_MAX;
+}
+
+/* What another service says about a user may be anything; what does not fit was not said. */
+static struct str fitting(struct str said, size_t max_chars)
+{
+	return str_has(said, '\0') || utf8_count(said) > max_chars ? STR_NONE : said;
+}
+
+static struct str fallback_username(struct op *op, struct str id)
+{
+	unsigned char digest[crypto_hash_sha256_BYTES];
+	char hex[13];
+
+	crypto_hash_sha256(digest, (const unsigned char *)id.p, id.len);
+	sodium_bin2hex(hex, sizeof(hex), digest, 6);
+	return op_text(op, "user-%s", hex);
+}
+
+/* To those outside a token without a user is as bad as any other. */
+static bool not_entered(struct op *op, const struct fault *fault)
+{
+	if (fault->code != ERR_NO_USER && fault->code != ERR_USER_DELETED &&
+	    fault->code != ERR_INVALID)
+		return false;
+	op_fail(op, ERR_UNAUTHENTICATED, NULL, NULL);
+	return true;
+}
+
+static void user_entered(struct op *op, const struct strs *reply)
+{
+	struct user_entry entry;
+
+	op->caught = NULL;
+	if (!user_read(reply->v[0], &op->arena, &entry.user) ||
+	    !stamp_parse(reply->v[1], &entry.stamp))
+		op_fail(op, ERR_INTERNAL, NULL, NULL);
+	else
+		op->then(op, &entry);
+}
+
+void user_enter(struct op *op, const struct claims *claims, op_fn *then)
+{
+	if (!is_id(claims->sub)) {
+		op_fail(op, ERR_UNAUTHENTICATED, NULL, NULL);
+		return;
+	}
+	op->then = then;
+	op->caught = not_entered;
+	CALL(op, &fn_enter, user_entered, claims->sub, fitting(claims->name, NAME_MAX_CHARS),
+	     claims->username, fitting(claims->image, IMAGE_MAX_CHARS),
+	     fitting(claims->email, EMAIL_MAX_CHARS), conf.provision_users ? STR("1") : STR("0"),
+	     fallback_username(op, claims->sub));
+}
+
+/* --- By password --- */
+
+static bool is_username(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		const char c = s.p[i];
+		const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '.' && c != '-')
+			return false;
+	}
+	return s.len >= 1 && s.len <= USERNAME_MAX;
+}
+
+/* Whether all of it may be stored; says what is wrong with it. */
+static const char *signup_wrong(const struct signup *s, const char **field)
+{
+	*field = "username";
+	if (!is_username(s->username))
+		return "must have 1 to 32 of letters, digits, _ . -";
+	*field = "password";
+	if (s->password.len < PASSWORD_MIN || s->password.len > PASSWORD_MAX)
+		return "must have 8 to 128 bytes";
+	*field = "name";
+	if (s->name.p != NULL && (s->name.len == 0 || utf8_count(s->name) > NAME_MAX_CHARS))
+		return "must have 1 to 64 characters";
+	*field = "image";
+	return utf8_count(s->image) > IMAGE_MAX_CHARS ? "must have at most 2048 characters" : NULL;
+}
+
+static void signup_hashed(struct op *op, const void *result)
+{
+	const struct signup *s = op->state;
+	const struct str *hash = result;
+
+	CALL(op, &fn_create, user_came, s->username, s->name, s->image, *hash);
+}
+
+void user_create(struct op *op, const struct signup *signup, op_fn *then)
+{
+	const char *field;
+	const char *wrong = signup_wrong(signup, &field);
+
+	if (wrong != NULL) {
+		op_fail(op, ERR_INVALID, field, wrong);
+		return;
+	}
+	struct signup *kept = arena_alloc(&op->arena, sizeof(*kept));
+	*kept = *signup;
+	op->then = then;
+	op->state = kept;
+	password_hash(op, kept->password, signup_hashed);
+}
+
+struct signin {
+	struct str username, password;
+	struct user user;            /* once it is found */
+};
+
+static void wrong_counted(struct op *op, const struct strs *reply UNUSED)
+{
+	op_fail(op, ERR_UNAUTHENTICATED, NULL, "Wrong username or password");
+}
+
+static void signin_verified(struct op *op, const void *result)
+{
+	const struct signin *s = op->state;
+	const bool *right = result;
+
+	if (*right)
+		op->then(op, &s->user);
+	else if (is_username(s->username))
+		CALL(op, &fn_wrong, wrong_counted, s->username,
+		     op_text(op, "%u", conf.password_rate));
+	else
+		wrong_counted(op, NULL);
+}
+
+/* Nobody to compare with: it must not be seen, nor measured. */
+static bool nobody_found(struct op *op, const struct fault *fault)
+{
+	const struct signin *s = op->state;
+
+	if (fault->code != ERR_NO_USER)
+		return false;
+	password_verify(op, s->password, STR_NONE, signin_verified);
+	return true;
+}
+
+/* id, hash, user */
+static void password_found(struct op *op, const struct strs *reply)
+{
+	const struct signin *asked = op->state;
+	struct signin *s = arena_alloc(&op->arena, sizeof(*s));
+
+	op->caught = NULL;
+	*s = *asked;
+	if (!user_read(arena_str(&op->arena, reply->v[2]), &op->arena, &s->user)) {
+		op_fail(op, ERR_INTERNAL, NULL, NULL);
+		return;
+	}
+	op->state = s;
+	password_verify(op, s->password, reply->v[1], signin_verified);
+}
+
+static struct str lower_case(struct op *op, struct str s)
+{
+	char *lower = arena_alloc(&op->arena, s.len + 1);
+
+	for (size_t i = 0; i < s.len; i++)
+		lower[i] = (char)(s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] - 'A' + 'a' : s.p[i]);
+	return (struct str){ lower, s.len };
+}
+
+void user_signin(struct op *op, struct str username, struct str password, op_fn *then)
+{
+	struct signin *s = arena_alloc(&op->arena, sizeof(*s));
+
+	s->username = lower_case(op, username);
+	s->password = password;
+	op->then = then;
+	op->state = s;
+	op->caught = nobody_found;
+	/* Such a text is nobody's name, nor may it be counted: it could spell a room's counter. */
+	if (!is_username(username)) {
+		op->caught = NULL;
+		password_verify(op, password, STR_NONE, signin_verified);
+		return;
+	}
+	CALL(op, &fn_password, password_found, s->username, op_text(op, "%u", conf.password_rate));
+}
+
+/* --- The rest --- */
+
+void user_get(struct op *op, struct str id, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_get, user_came, id);
+}
+
+static void account_deleted(struct op *op, const struct strs *reply UNUSED)
+{
+	op->then(op, NULL);
+}
+
+void user_delete(struct op *op, struct str id, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_delete, account_deleted, id);
+}

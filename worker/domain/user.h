@@ -1,0 +1,48 @@
+/* Users: accounts made here, and those whose tokens another service signs. Each verb ends the op,
+ * or goes on with `then`; it uses op->state and op->caught. */
+#ifndef CONFAB_USER_H
+#define CONFAB_USER_H
+
+#include "common/schema.h"
+#include "common/token.h"
+#include "worker/op.h"
+
+struct user {
+	struct str id, username, name;
+	struct str image, email;     /* STR_NONE: none */
+	bool deleted;
+};
+
+/* A user as of a moment, from which on the user's feed tells what changes. */
+struct user_entry {
+	struct user user;
+	uint64_t stamp;
+};
+
+struct signup {
+	struct str username, password;
+	struct str name, image;      /* STR_NONE: none */
+};
+
+/* The name of a user's feed, in the op's arena: the id is escaped, as in all keys. */
+struct str user_feed(struct op *op, struct str id);
+/* How the Redis functions write a user, for those that a reply nests. */
+extern const struct field user_fields[];
+/* Reads a user that a Redis function wrote; false when it is not one. */
+MUST_USE bool user_read(struct str json, struct arena *a, struct user *out);
+
+/* Who bears this token: made at first sight, updated by what it says. `then` gets a struct
+ * user_entry. ERR_UNAUTHENTICATED: no id, deleted, or unknown and provision-users is off. */
+void user_enter(struct op *op, const struct claims *claims, op_fn *then);
+/* Makes an account. `then` gets a struct user. ERR_INVALID, ERR_TAKEN, ERR_UNAVAILABLE (too many
+ * passwords wait). */
+void user_create(struct op *op, const struct signup *signup, op_fn *then);
+/* Whose password this is. `then` gets a struct user. ERR_UNAUTHENTICATED, alike in text and time
+ * for unknown and deleted users and wrong passwords; ERR_RATE. */
+void user_signin(struct op *op, struct str username, struct str password, op_fn *then);
+/* One user, also a deleted one. `then` gets a struct user. ERR_NO_USER. */
+void user_get(struct op *op, struct str id, op_fn *then);
+/* Deletes an account, for ever. `then` gets NULL. ERR_NO_USER, ERR_USER_DELETED. */
+void user_delete(struct op *op, struct str id, op_fn *then);
+
+#endif

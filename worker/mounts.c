@@ -1,0 +1,17 @@
+/* Which path is whose. */
+#include "worker/mounts.h"
+
+#include "worker/api/door.h"
+#include "worker/engineio/poll.h"
+
+struct engine *mounts_engine;
+
+static const struct mount socketio = { "/socket.io/", &socketio_upper, &mounts_engine };
+static const struct mount messenger = { "/ws/", &socketio_upper, &mounts_engine };
+
+const struct http_service mounts[] = {
+	{ "/socket.io/", engine_head, &socketio },
+	{ "/ws/", engine_head, &messenger },
+	{ "/", rest_head, NULL },
+	{ 0 }
+};

@@ -1,0 +1,322 @@
+/* A worker process: wires everything, holds no logic. */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/chan.h"
+#include "common/clock.h"
+#include "common/id.h"
+#include "common/mem.h"
+#include "worker/api/door.h"
+#include "worker/domain/hasher.h"
+#include "worker/mounts.h"
+#include "worker/socketio/socket.h"
+#include "worker/store/call.h"
+
+enum { BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100 };
+
+struct worker {
+	const struct inheritance *in;
+	struct event_base *base;
+	struct deadlines deadlines;
+	struct net net;
+	struct http http;
+	struct engine engine;
+	struct sockets sockets;
+	struct services services;
+	struct sub *sub;
+	struct event *listeners[CONF_MAX_LISTEN];
+	struct event *inbox, *signals[3];
+	struct deadline_list beat_list, drain_list, rest_list;
+	struct deadline beat, drain, rest;
+	struct buf message;
+	bool draining, quitting;
+};
+
+static struct worker *the_worker;    /* for callbacks that have no context of their own */
+
+/* --- Messages --- */
+
+static void tell_master(struct worker *w, enum chan_type type, int32_t number)
+{
+	const struct chan_message m = { .type = type, .from = w->in->index, .number = number, .fd = -1 };
+	if (!chan_send(w->in->master, &m) && errno != EAGAIN)
+		w->quitting = true;      /* the master is gone */
+}
+
+static void on_beat(struct deadline *d)
+{
+	struct worker *w = CONTAINER_OF(d, struct worker, beat);
+	tell_master(w, CHAN_BEAT, (int32_t)getpid());
+	deadline_set(&w->beat_list, d);
+}
+
+/* --- Connections --- */
+
+static void take_connection(struct worker *w, int fd, unsigned listener, struct str bytes)
+{
+	http_start(conn_new(&w->net, fd, listener, &http_vt, bytes));
+}
+
+static void watch_listeners(struct worker *w, bool on)
+{
+	for (unsigned i = 0; i < conf.n_listens; i++) {
+		if (on)
+			event_add(w->listeners[i], NULL);
+		else
+			event_del(w->listeners[i]);
+	}
+}
+
+static void on_rested(struct deadline *d)
+{
+	struct worker *w = CONTAINER_OF(d, struct worker, rest);
+	if (!w->draining)
+		watch_listeners(w, true);
+}
+
+/* Out of descriptors: the listeners rest a while, or the loop would spin on them. */
+static void rest(struct worker *w)
+{
+	log_warn("cannot accept: %s; trying again in %d ms", strerror(errno), REST_MS);
+	watch_listeners(w, false);
+	deadline_set(&w->rest_list, &w->rest);
+}
+
+static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
+{
+	struct worker *w = the_worker;
+	unsigned listener = (unsigned)((struct event **)arg - w->listeners);
+	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+		int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (peer >= 0) {
+			take_connection(w, peer, listener, STR_NONE);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			rest(w);
+		if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+static bool hand_over(void *ctx, struct conn *c, unsigned to, struct str bytes)
+{
+	struct worker *w = ctx;
+	const struct chan_message m = {
+		.type = CHAN_CONN,
+		.from = w->in->index,
+		.number = c->listener,
+		.fd = conn_fd(c),
+		.bytes = bytes,
+	};
+	event_del(&c->event);
+	return bytes.len <= CHAN_MAX_BYTES && chan_send(w->in->peers[to], &m);
+}
+
+/* --- Ending --- */
+
+static void on_drain(struct deadline *d)
+{
+	struct worker *w = CONTAINER_OF(d, struct worker, drain);
+	if (engine_drain(&w->engine, DRAIN_AT_ONCE) == 0)
+		w->quitting = true;
+	deadline_set(&w->drain_list, d);
+}
+
+/* Stops accepting (the sockets stay the master's: a successor finds what waits on them), then closes
+ * transports at a pace, so that clients come back spread out. */
+static void start_draining(struct worker *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	log_info("draining %llu sessions", (unsigned long long)w->engine.n_sessions);
+	watch_listeners(w, false);
+	deadline_set(&w->drain_list, &w->drain);
+}
+
+static void on_signal(evutil_socket_t number UNUSED, short what UNUSED, void *arg)
+{
+	struct worker *w = arg;
+	w->quitting = true;
+}
+
+static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
+{
+	struct worker *w = arg;
+	struct chan_message m;
+	int n;
+	while ((n = chan_recv(fd, &m, &w->message)) > 0) {
+		if (m.type == CHAN_CONN && m.fd >= 0 && m.number >= 0 && m.number < (int)conf.n_listens)
+			take_connection(w, m.fd, (unsigned)m.number, m.bytes);
+		else if (m.fd >= 0)
+			close(m.fd);
+		if (m.type == CHAN_DRAIN)
+			start_draining(w);
+	}
+	if (n < 0)
+		w->quitting = true;
+}
+
+/* --- Redis --- */
+
+static void on_redis_up(void *ctx, uint64_t now, uint64_t epoch_start)
+{
+	struct worker *w = ctx;
+	sub_epoch(w->sub, now, epoch_start);
+}
+
+static void on_redis_down(void *ctx UNUSED)
+{
+}
+
+static void on_functions_missing(void *ctx)
+{
+	tell_master(ctx, CHAN_RELOAD_FUNCTIONS, 0);
+}
+
+static const struct calls_owner redis_owner = {
+	.up = on_redis_up,
+	.down = on_redis_down,
+	.functions_missing = on_functions_missing,
+};
+
+/* --- The loop --- */
+
+/* The end of a turn: what happened in it is encoded by now; write it, then free what is over. */
+static void tick(struct worker *w)
+{
+	deadlines_tick(&w->deadlines);
+	hub_tick(w->services.hub);
+	engine_tick(&w->engine);
+	net_tick(&w->net);
+	/* Writing may have ended connections, and with them sessions. */
+	engine_tick(&w->engine);
+	sockets_tick(&w->sockets);
+	clock_stale();
+}
+
+static bool load_keys(struct worker *w)
+{
+	char why[512];
+	struct buf secret = { 0 };
+	w->services.keys = token_keys_new(conf.jwt_issuer[0] != '\0' ? conf.jwt_issuer : NULL,
+	                                  conf.jwt_audience[0] != '\0' ? conf.jwt_audience : NULL);
+	for (unsigned i = 0; i < conf.n_jwt_keys; i++) {
+		if (token_keys_pem(w->services.keys, conf.jwt_keys[i].path, conf.jwt_keys[i].alg, why, sizeof(why)))
+			continue;
+		log_error("jwt-key: %s", why);
+		return false;
+	}
+	if (conf.n_jwt_keys > 0 && conf.jwt_secret[0] == '\0')
+		return true;
+	bool fine = conf_jwt_secret(&conf, &secret, why, sizeof(why)) &&
+	            token_keys_secret(w->services.keys, buf_view(&secret), conf.jwt_secret_alg);
+	if (!fine)
+		log_error("jwt-secret: %s", why);
+	buf_fini(&secret);
+	return fine;
+}
+
+static void wire(struct worker *w)
+{
+	const struct inheritance *in = w->in;
+	unsigned char host[SID_HOST];
+	deadlines_init(&w->deadlines, w->base);
+	net_init(&w->net, w->base, &w->deadlines);
+	w->net.http = &w->http;
+	w->net.ws = ws_new();
+	w->net.hand_over = hand_over;
+	w->net.ctx = w;
+	http_init(&w->http, &w->deadlines, mounts);
+	for (size_t i = 0; i < SID_HOST; i++)
+		sscanf(in->host + 2 * i, "%2hhx", &host[i]);
+	engine_init(&w->engine, &w->deadlines, in->index, in->count, in->sid_key, host);
+	mounts_engine = &w->engine;
+	w->services.calls = calls_new(w->base, &conf.redis, &redis_owner, w);
+	w->services.hasher = hasher_new(w->base);
+	w->services.hub = hub_new();
+	w->sub = sub_new(w->base, &conf.redis, &w->services, &hub_sub_owner, w->services.hub);
+	hub_attach(w->services.hub, w->sub);
+	sockets_init(&w->sockets, &w->deadlines, w->services.hub, &events_app);
+	w->engine.upper = &w->sockets;
+	events_init(&w->services);
+	rest_init(&w->services);
+}
+
+static void watch(struct worker *w)
+{
+	static const int ending[] = { SIGTERM, SIGINT, SIGQUIT };
+	for (unsigned i = 0; i < conf.n_listens; i++)
+		w->listeners[i] = event_new(w->base, w->in->listeners[i], EV_READ | EV_PERSIST, on_listener,
+		                            &w->listeners[i]);
+	watch_listeners(w, true);
+	w->inbox = event_new(w->base, w->in->inbox, EV_READ | EV_PERSIST, on_inbox, w);
+	event_add(w->inbox, NULL);
+	for (size_t i = 0; i < COUNT_OF(ending); i++) {
+		w->signals[i] = evsignal_new(w->base, ending[i], on_signal, w);
+		event_add(w->signals[i], NULL);
+	}
+	deadline_list_init(&w->deadlines, &w->beat_list, BEAT_MS, on_beat);
+	deadline_list_init(&w->deadlines, &w->drain_list, DRAIN_MS, on_drain);
+	deadline_list_init(&w->deadlines, &w->rest_list, REST_MS, on_rested);
+	deadline_set(&w->beat_list, &w->beat);
+	tell_master(w, CHAN_READY, (int32_t)getpid());
+}
+
+static void unwire(struct worker *w)
+{
+	engine_fini(&w->engine);
+	net_fini(&w->net);
+	sockets_fini(&w->sockets);
+	events_fini();
+	sub_free(w->sub);
+	hub_free(w->services.hub);
+	calls_free(w->services.calls);
+	hasher_free(w->services.hasher);
+	token_keys_free(w->services.keys);
+	ws_free(w->net.ws);
+	for (unsigned i = 0; i < conf.n_listens; i++)
+		event_free(w->listeners[i]);
+	for (size_t i = 0; i < COUNT_OF(w->signals); i++)
+		event_free(w->signals[i]);
+	event_free(w->inbox);
+	deadlines_fini(&w->deadlines);
+	buf_fini(&w->message);
+}
+
+static struct event_base *base_new(void)
+{
+	struct event_config *config = event_config_new();
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	struct event_base *base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+int worker_main(const struct inheritance *in)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	the_worker = w;
+	w->in = in;
+	if (!load_keys(w)) {
+		free(w);
+		return EXIT_FAILURE;
+	}
+	w->base = base_new();
+	wire(w);
+	watch(w);
+	tick(w);
+	while (!w->quitting && event_base_loop(w->base, EVLOOP_ONCE) == 0)
+		tick(w);
+	unwire(w);
+	event_base_free(w->base);
+	free(w);
+	return EXIT_SUCCESS;
+}
