@@ -1,0 +1,137 @@
+// A Redis server of the test's own with our functions in it, and an ear on all that is published.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, beforeEach } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import Redis from 'ioredis';
+
+const FUNCTIONS = fileURLToPath(new URL('../../scripts/functions/', import.meta.url));
+const MARK = 'test:mark';
+
+export function assembled() {
+	const files = readdirSync(FUNCTIONS).filter((name) => name.endsWith('.lua')).sort();
+	const paths = files.map((name) => join(FUNCTIONS, name));
+	return execFileSync(join(FUNCTIONS, 'assemble'), paths, { encoding: 'utf8' });
+}
+
+class Server {
+	constructor(options = []) {
+		this.dir = mkdtempSync(join(tmpdir(), 'functions-'));
+		this.socket = join(this.dir, 'redis.sock');
+		this.options = options;
+		this.heard = [];
+	}
+
+	async start() {
+		this.child = spawn(process.env.REDIS_SERVER ?? 'redis-server',
+			['--port', '0', '--unixsocket', this.socket, '--dir', this.dir, '--save', '', ...this.options],
+			{ stdio: 'ignore' });
+		this.ended = new Promise((resolve) => this.child.once('exit', resolve));
+		process.once('exit', () => this.child.kill('SIGKILL'));
+		const settings = { path: this.socket, retryStrategy: () => 20, maxRetriesPerRequest: null };
+		this.redis = new Redis(settings);
+		this.ear = new Redis(settings);
+		for (const connection of [this.redis, this.ear])
+			connection.on('error', () => {});
+		this.ear.on('pmessage', (_, feed, text) => this.hear(feed, text));
+		await this.redis.function('LOAD', 'REPLACE', assembled());
+		await this.ear.psubscribe('*');
+	}
+
+	hear(feed, text) {
+		if (feed === MARK)
+			return this.marked();
+		const [, prev, id, event] = text.match(/^(\d+-\d+) (\d+-\d+) (.*)$/s);
+		this.heard.push({ feed, prev, id, event: JSON.parse(event) });
+	}
+
+	// What was published since the last time this was asked.
+	async published() {
+		const marked = new Promise((resolve) => { this.marked = resolve; });
+		await this.redis.publish(MARK, '');
+		await marked;
+		return this.heard.splice(0);
+	}
+
+	async kill() {
+		this.redis.disconnect();
+		this.ear.disconnect();
+		this.child.kill('SIGKILL');
+		await this.ended;
+	}
+
+	async end() {
+		await this.kill();
+		rmSync(this.dir, { recursive: true, force: true });
+	}
+}
+
+// A server for one file of tests, emptied before each.
+export function useRedis(options) {
+	const server = new Server(options);
+	before(() => server.start());
+	beforeEach(async () => {
+		await server.redis.flushall();
+		await server.published();
+	});
+	after(() => server.end());
+
+	const fcall = (name, ...args) => server.redis.fcall(name, 0, ...args.map(String));
+	const fcallRo = (name, ...args) => server.redis.fcall_ro(name, 0, ...args.map(String));
+	const tools = {
+		server,
+		fcall,
+		fcallRo,
+		// JSON of the first string of a reply.
+		async first(name, ...args) { return JSON.parse((await fcall(name, ...args))[0]); },
+		async refused(refusal, name, ...args) {
+			const before = await state(server.redis);
+			await assert.rejects(fcall(name, ...args), (error) => {
+				assert.equal(error.message, refusal);
+				return true;
+			});
+			assert.deepEqual(await state(server.redis), before, 'a refusal writes nothing');
+		},
+		published: () => server.published(),
+		async user(id, username = id) {
+			await fcall('user_enter', id, username.toUpperCase(), username, '', '', 1, `user-${id}`);
+			return id;
+		},
+		async group(creator, ...others) {
+			const r = await tools.first('room_create', creator, 'group', '', 'PRIVATE', '', ...others);
+			await server.published();
+			return r.id;
+		},
+		async channel(creator, name, ...others) {
+			const r = await tools.first('room_create', creator, 'channel', name, 'PUBLIC', '', ...others);
+			await server.published();
+			return r.id;
+		},
+		async direct(one, other) {
+			const r = await tools.first('room_direct', one, other);
+			await server.published();
+			return r.id;
+		},
+		// Posts with everything off that is not said.
+		post(user, room, content, options = {}) {
+			return tools.first('message_post', ...postArguments(user, room, content, options));
+		},
+	};
+	return tools;
+}
+
+export function postArguments(user, room, content, options = {}) {
+	const { want = '', reply = '', attachments = '', cid = '', rate = 0, burst = 0, history = 0,
+		log = 0 } = options;
+	return [user, room, want, content, reply, attachments, cid, rate, burst, history, log];
+}
+
+// All there is, to see that nothing changed.
+async function state(redis) {
+	const keys = (await redis.keys('*')).sort();
+	const dumps = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
+	return keys.map((key, i) => [key, dumps[i].toString('base64')]);
+}

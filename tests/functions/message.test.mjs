@@ -1,0 +1,298 @@
+// Messages: posting, changing, forwarding, reading; who may, how often, how long they are kept.
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { postArguments, useRedis } from './harness.mjs';
+
+const { server, fcall, fcallRo, first, refused, published, user, group, channel, direct, post } = useRedis();
+const parsed = ([head, ...list]) => [head, ...list.map((json) => JSON.parse(json))];
+const contents = (reply) => parsed(reply).slice(1).map((m) => m.content);
+const DELETED = '[This message was deleted]';
+
+beforeEach(async () => {
+	for (const id of ['ann', 'bob', 'eve'])
+		await user(id);
+});
+
+test('a post is stored, numbered, published and answered', async () => {
+	const g = await group('ann', 'bob');
+	const attachments = '[{"id":"f1","size":123456789012345}]';
+	const [json] = await fcall('message_post', ...postArguments('ann', g, 'Hi "é\n', { attachments, want: 'channel' }));
+	const m = JSON.parse(json);
+	assert.match(m.id, /^m[0-9a-f]{23}$/);
+	assert.deepEqual(m, { id: m.id, room: g, kind: 'group',
+		author: { id: 'ann', username: 'ann', name: 'ANN', image: null }, content: 'Hi "é\n',
+		createdAt: m.createdAt, updatedAt: m.createdAt, deletedAt: null, replyToId: null, replyTo: null,
+		attachments: [{ id: 'f1', size: 123456789012345 }], reactions: [], read: false });
+	const [heard, ...none] = await published();
+	assert.deepEqual(none, []);
+	assert.deepEqual([heard.feed, heard.prev, heard.event],
+		[`room:${g}`, '0-0', { type: 'message', room: g, kind: 'group', actor: 'ann', message: m }]);
+	assert.equal(heard.id, `1-${await server.redis.get('clock')}`);
+	assert.deepEqual(await fcallRo('message_before', 'bob', g, '', '', 10), ['', json]);
+	const { redis } = server;
+	assert.equal(await redis.hget(`room:${g}`, 'posts'), '1');
+	assert.deepEqual(await redis.zrange(`room:${g}:messages`, 0, -1, 'WITHSCORES'), [m.id, heard.id.slice(2)]);
+	assert.equal(await redis.hget(`message:${m.id}`, 'content'), 'Hi "é\n');
+	assert.deepEqual(await redis.hgetall(`room:${g}:read`), { ann: '1', bob: '0' }, 'unread: posts - read');
+	const room = JSON.parse((await fcallRo('room_enter', 'ann', g, ''))[1]);
+	assert.equal(room.lastMessageAt, m.createdAt);
+});
+
+test('ids are in order of time as text, and no number has an exponent', async () => {
+	const g = await group('ann');
+	await server.redis.set('clock', '170000000000000');
+	const made = [];
+	for (let i = 0; i < 20; i++)
+		made.push(await post('ann', g, String(i)));
+	const ids = made.map((m) => m.id);
+	assert.deepEqual([...ids].sort(), ids);
+	assert.equal(new Set(ids).size, 20);
+	const heard = await published();
+	assert.equal(heard.at(-1).id, '1-170000000000020');
+	const everything = JSON.stringify([heard, await fcall('feeds_since', 0, 100, `room:${g}`, '0-0'),
+		await fcall('message_page', 'ann', g, '', 1, 20), await fcall('room_members', 'ann', g, '', 5),
+		await server.redis.zrange(`room:${g}:messages`, 0, -1, 'WITHSCORES')]);
+	assert.doesNotMatch(everything, /\de\+\d/);
+	assert.equal(contents(await fcall('message_before', 'ann', g, '', ids[5], 100)).length, 5);
+});
+
+test('who may not post', async () => {
+	const g = await group('ann'), d = await direct('ann', 'bob');
+	const refuse = (refusal, ...args) => refused(refusal, 'message_post', ...postArguments(...args));
+	await refuse('NOROOM room', 'ann', 'r1', 'x');
+	await refuse('NOROOM room', 'ann', g, 'x', { want: 'direct' });
+	await refuse('NOROOM room', 'ann', d, 'x', { want: 'channel' });
+	await refuse('NOTMEMBER room', 'eve', g, 'x');
+	await refuse('NOUSER user', 'nobody', g, 'x');
+	await fcall('user_delete', 'bob');
+	await refuse('FORBIDDEN room', 'ann', d, 'x');
+	await refuse('USERDELETED user', 'bob', d, 'x');
+	assert.equal(JSON.parse((await fcall('room_enter', 'ann', d, 'direct'))[1]).other.deleted, true);
+});
+
+test('replies show what they reply to, one level deep', async () => {
+	const g = await group('ann', 'bob'), other = await group('ann');
+	const one = await post('ann', g, 'one'), far = await post('ann', other, 'far');
+	const two = await post('bob', g, 'two', { reply: one.id });
+	const three = await post('ann', g, 'three', { reply: two.id });
+	assert.deepEqual(two.replyTo, one);
+	assert.deepEqual(three.replyTo, { ...two, replyTo: null });
+	assert.equal(three.replyTo.replyToId, one.id);
+	await refused('INVALID replyTo: is not a message of this room', 'message_post',
+		...postArguments('ann', g, 'x', { reply: far.id }));
+	await refused('INVALID replyTo: is not a message of this room', 'message_post',
+		...postArguments('ann', g, 'x', { reply: 'm0:reactions' }));
+	await fcall('message_delete', 'ann', one.id, g, '');
+	await refused('MSGDELETED replyTo: is deleted', 'message_post', ...postArguments('ann', g, 'x', { reply: one.id }));
+	const [, newest, middle] = parsed(await fcall('message_page', 'ann', g, '', 1, 2));
+	assert.equal(newest.replyTo.content, 'two');
+	assert.equal(middle.replyTo.content, DELETED);
+});
+
+test('a repeated clientMessageId answers the first message', async () => {
+	const g = await group('ann', 'bob'), d = await direct('ann', 'bob');
+	const m = await post('ann', g, 'once', { cid: 'c:1' });
+	await published();
+	assert.deepEqual(await post('ann', g, 'twice', { cid: 'c:1' }), m);
+	assert.deepEqual(await post('ann', d, 'elsewhere', { cid: 'c:1' }), m);
+	assert.deepEqual(await post('ann', 'r1', 'nowhere', { cid: 'c:1', rate: 1, burst: 0 }), m);
+	await refused('INVALID clientMessageId: was used in a room of another kind', 'message_post',
+		...postArguments('ann', d, 'x', { cid: 'c:1', want: 'direct' }));
+	assert.deepEqual(await published(), []);
+	assert.notEqual((await post('bob', g, 'mine', { cid: 'c:1' })).id, m.id);
+	const ttl = await server.redis.ttl('user:ann:sent:c:1');
+	assert.ok(ttl > 595 && ttl <= 600);
+	await fcall('room_remove', 'ann', g, 'ann');
+	assert.deepEqual(await post('ann', g, 'before rights', { cid: 'c:1' }), m);
+	await server.redis.del(`message:${m.id}`);
+	await refused('NOMESSAGE message', 'message_post', ...postArguments('ann', g, 'x', { cid: 'c:1' }));
+});
+
+test('posts are limited by a bucket for each user', async () => {
+	const g = await group('ann', 'bob'), limit = { rate: 2, burst: 3 };
+	const refuse = (refusal, rest = limit) => refused(refusal, 'message_post', ...postArguments('ann', g, 'x', rest));
+	for (let i = 0; i < 3; i++)
+		await post('ann', g, 'x', limit);
+	// Time stands still only for a bucket that thinks it was filled in the future.
+	const later = String(Date.now() + 60000);
+	const bucket = (tokens, refilled) => server.redis.hset('user:ann', 'tokens', tokens, 'refilled', refilled);
+	await bucket('0.000000', later);
+	await refuse('RATE 1');
+	await refuse('RATE 10', { rate: 0.1, burst: 1 });
+	await post('bob', g, 'x', limit);
+	await post('ann', g, 'off');
+	await bucket('0', String(Date.now() - 1000));
+	await post('ann', g, 'x', limit);
+	await post('ann', g, 'x', limit);
+	await bucket('0', String(Date.now() - 3600000));
+	for (let i = 0; i < 3; i++)
+		await post('ann', g, 'x', limit);
+	assert.ok(Number(await server.redis.hget('user:ann', 'tokens')) < 1, 'never more than the burst');
+});
+
+test('history is kept up to a number of messages', async () => {
+	const g = await group('ann');
+	const made = [];
+	for (let i = 0; i < 5; i++)
+		made.push(await post('ann', g, String(i), { reply: made.at(-1)?.id }));
+	await fcall('message_react', 'ann', made[0].id, g, '', '+');
+	await post('ann', g, '5', { history: 3 });
+	assert.deepEqual(contents(await fcall('message_page', 'ann', g, '', 1, 10)), ['5', '4', '3']);
+	assert.equal((await server.redis.keys('message:*')).length, 3);
+	const [, , , three] = parsed(await fcall('message_page', 'ann', g, '', 1, 10));
+	assert.deepEqual([three.replyToId, three.replyTo], [made[2].id, null]);
+	assert.equal(await server.redis.hget(`room:${g}`, 'posts'), '6');
+	await refused('NOMESSAGE message', 'message_edit', 'ann', made[0].id, g, '', 'x');
+});
+
+test('editing', async () => {
+	const g = await group('ann', 'bob'), m = await post('ann', g, 'one'), other = await group('ann');
+	await published();
+	const edited = await first('message_edit', 'ann', m.id, g, 'channel', 'two');
+	assert.deepEqual(edited, { ...m, content: 'two', updatedAt: edited.updatedAt });
+	assert.ok(edited.updatedAt >= m.updatedAt);
+	assert.deepEqual((await published()).map((h) => [h.feed, h.event]), [[`room:${g}`, { type: 'edited', room: g,
+		kind: 'group', actor: 'ann', messageId: m.id, content: 'two', updatedAt: edited.updatedAt }]]);
+	await refused('NOTAUTHOR message', 'message_edit', 'bob', m.id, g, '', 'x');
+	await refused('NOMESSAGE message', 'message_edit', 'ann', m.id, other, '', 'x');
+	await refused('NOMESSAGE message', 'message_edit', 'ann', 'm1', g, '', 'x');
+	await refused('NOTMEMBER room', 'message_edit', 'eve', m.id, g, '', 'x');
+	await refused('NOROOM room', 'message_edit', 'ann', m.id, g, 'direct', 'x');
+	await fcall('message_delete', 'ann', m.id, g, '');
+	await refused('MSGDELETED message', 'message_edit', 'ann', m.id, g, '', 'x');
+});
+
+test('deleting', async () => {
+	const g = await group('ann', 'bob'), m = await post('ann', g, 'secret', { attachments: '[1]' });
+	await fcall('message_react', 'bob', m.id, g, '', '+');
+	await published();
+	await refused('NOTAUTHOR message', 'message_delete', 'bob', m.id, g, '');
+	await refused('NOMESSAGE message', 'message_delete', 'ann', 'm1', g, '');
+	const [already, at] = await fcall('message_delete', 'ann', m.id, g, '');
+	assert.equal(already, '0');
+	assert.deepEqual((await published()).map((h) => h.event),
+		[{ type: 'deleted', room: g, kind: 'group', actor: 'ann', messageId: m.id, deletedAt: Number(at) }]);
+	assert.deepEqual(await fcall('message_delete', 'ann', m.id, g, ''), ['1', at]);
+	assert.deepEqual(await published(), []);
+	const [total, shown] = parsed(await fcall('message_page', 'bob', g, '', 1, 10));
+	assert.equal(total, '1');
+	assert.deepEqual(shown, { ...m, content: DELETED, deletedAt: Number(at), attachments: [] });
+	assert.equal(await server.redis.hget(`message:${m.id}`, 'content'), '');
+	await refused('MSGDELETED message', 'message_react', 'bob', m.id, g, '', '+');
+	assert.deepEqual(await fcall('message_unreact', 'bob', m.id, g, '', '+'), ['', '0']);
+});
+
+test('reactions: one per user, message and emoji', async () => {
+	const d = await direct('ann', 'bob'), m = await post('ann', d, 'x');
+	await published();
+	const [json, isNew] = await fcall('message_react', 'bob', m.id, d, 'direct', '👍');
+	const reaction = JSON.parse(json);
+	assert.match(reaction.id, /^x[0-9a-f]{23}$/);
+	assert.deepEqual([reaction, isNew], [{ id: reaction.id, emoji: '👍', messageId: m.id, userId: 'bob',
+		userName: 'BOB', createdAt: reaction.createdAt }, '1']);
+	assert.deepEqual(await fcall('message_react', 'bob', m.id, d, 'direct', '👍'), [json, '0']);
+	assert.deepEqual((await published()).map((h) => h.event),
+		[{ type: 'reacted', room: d, kind: 'direct', actor: 'bob', reaction }]);
+	await fcall('message_react', 'ann', m.id, d, '', '👍');
+	await fcall('message_react', 'bob', m.id, d, '', 'a\tb');
+	const [, shown] = parsed(await fcall('message_page', 'bob', d, '', 1, 10));
+	assert.deepEqual(shown.reactions.map((r) => [r.userId, r.emoji]), [['bob', '👍'], ['ann', '👍'], ['bob', 'a\tb']]);
+	await published();
+	assert.deepEqual(await fcall('message_unreact', 'bob', m.id, d, '', '👍'), [json, '1']);
+	assert.deepEqual(await fcall('message_unreact', 'bob', m.id, d, '', '👍'), ['', '0']);
+	assert.deepEqual((await published()).map((h) => h.event), [{ type: 'unreacted', room: d, kind: 'direct',
+		actor: 'bob', messageId: m.id, emoji: '👍', userId: 'bob' }]);
+	await refused('INVALID emoji: is empty', 'message_react', 'bob', m.id, d, '', '');
+	await refused('NOMESSAGE message', 'message_react', 'bob', 'm1', d, '', '+');
+	await refused('NOMESSAGE message', 'message_unreact', 'bob', 'm1', d, '', '+');
+	await refused('NOTMEMBER room', 'message_unreact', 'eve', m.id, d, '', '+');
+});
+
+test('forwarding', async () => {
+	const g = await group('ann', 'bob'), d = await direct('bob', 'eve');
+	const m = await post('ann', g, 'news', { attachments: '[{"id":"f"}]' });
+	await published();
+	const forward = (by, to, want, cid = '', rate = 0) =>
+		['message_forward', by, m.id, g, 'channel', to, want, cid, rate, 1, 0, 0];
+	const [json, original] = await fcall(...forward('bob', d, 'direct', 'c'));
+	const made = JSON.parse(json);
+	assert.deepEqual(JSON.parse(original), m);
+	assert.deepEqual([made.room, made.kind, made.author.id, made.content, made.attachments],
+		[d, 'direct', 'bob', 'news', [{ id: 'f' }]]);
+	assert.deepEqual((await published()).map((h) => [h.feed, h.event]), [[`room:${d}`,
+		{ type: 'forwarded', room: d, kind: 'direct', actor: 'bob', message: made, original: m }]]);
+	assert.deepEqual(await fcall(...forward('bob', d, 'direct', 'c')), [json, original]);
+	assert.deepEqual(await fcall('message_post', ...postArguments('bob', g, 'x', { cid: 'c' })), [json]);
+	const plain = await post('bob', g, 'plain', { cid: 'p' });
+	await published();
+	assert.deepEqual(await fcall(...forward('bob', g, '', 'p')), [JSON.stringify(plain), 'null']);
+	assert.deepEqual(await published(), []);
+	await refused('INVALID clientMessageId: was used in a room of another kind', ...forward('bob', g, 'channel', 'c'));
+	await refused('NOTMEMBER targetRoom', ...forward('ann', d, 'direct'));
+	await refused('NOROOM targetRoom', ...forward('ann', d, 'channel'));
+	await refused('NOROOM targetRoom', ...forward('ann', 'r1', ''));
+	await refused('NOTMEMBER room', ...forward('eve', d, 'direct'));
+	await refused('NOUSER user', ...forward('nobody', d, 'direct'));
+	await fcall('user_delete', 'eve');
+	await refused('FORBIDDEN targetRoom', ...forward('bob', d, 'direct'));
+	await server.redis.hset('user:bob', 'tokens', '0', 'refilled', String(Date.now() + 60000));
+	await refused('RATE 1', ...forward('bob', g, '', '', 1));
+	await fcall('message_delete', 'ann', m.id, g, '');
+	await refused('MSGDELETED message', ...forward('bob', g, ''));
+	await refused('NOMESSAGE message', 'message_forward', 'bob', 'm1', g, '', g, '', '', 0, 0, 0, 0);
+});
+
+test('pages, newest first', async () => {
+	const c = await channel('ann', 'c', 'bob');
+	const made = [];
+	for (let i = 0; i < 7; i++)
+		made.push(await post('ann', c, String(i)));
+	assert.deepEqual((await fcallRo('message_page', 'bob', c, 'channel', 1, 3))[0], '7');
+	assert.deepEqual(contents(await fcallRo('message_page', 'bob', c, 'channel', 1, 3)), ['6', '5', '4']);
+	assert.deepEqual(contents(await fcallRo('message_page', 'bob', c, 'channel', 3, 3)), ['0']);
+	assert.deepEqual(await fcallRo('message_page', 'bob', c, 'channel', 4, 3), ['7']);
+	assert.deepEqual(contents(await fcallRo('message_page', 'bob', c, '', 100000000000000, 100)), []);
+	const seen = [];
+	let next = '';
+	do {
+		const reply = await fcallRo('message_before', 'bob', c, '', next, 3);
+		seen.push(...contents(reply));
+		next = reply[0];
+	} while (next !== '');
+	assert.deepEqual(seen, ['6', '5', '4', '3', '2', '1', '0']);
+	await server.redis.zrem(`room:${c}:messages`, made[4].id);
+	assert.deepEqual(contents(await fcallRo('message_before', 'bob', c, '', made[4].id, 2)), ['3', '2']);
+	for (const name of ['message_page', 'message_before']) {
+		await refused('NOTMEMBER room', name, 'eve', c, '', name === 'message_page' ? 1 : '', 3);
+		await refused('NOROOM room', name, 'ann', c, 'direct', name === 'message_page' ? 1 : '', 3);
+	}
+	await refused('INVALID before: is not a message', 'message_before', 'bob', c, '', 'x', 3);
+});
+
+test('live events carry the name as of then, history the current one', async () => {
+	const g = await group('ann', 'bob');
+	await post('ann', g, 'x');
+	await fcall('user_enter', 'ann', 'Anna', '', 'pic', '', 0, '');
+	const [, shown] = parsed(await fcall('message_page', 'bob', g, '', 1, 1));
+	assert.deepEqual([shown.author.name, shown.author.image], ['Anna', 'pic']);
+	assert.equal((await published()).find((h) => h.event.type === 'message').event.message.author.name, 'ANN');
+});
+
+test('the work of a post does not grow with the room', async () => {
+	const calls = async (room) => {
+		await server.redis.config('RESETSTAT');
+		await post('ann', room, 'x', { cid: `c${room}`, rate: 100, burst: 100, history: 10 });
+		const stats = await server.redis.info('commandstats');
+		return [...stats.matchAll(/cmdstat_(\w+).*?calls=(\d+)/g)].filter(([, name]) => !/config|info|fcall/.test(name))
+			.reduce((sum, [, , n]) => sum + Number(n), 0);
+	};
+	const others = [];
+	for (let i = 0; i < 100; i++)
+		others.push(await user(`u${i}`));
+	const small = await group('ann'), large = await group('ann', ...others);
+	for (let i = 0; i < 9; i++)
+		await post('bob', await channel('bob', `c${i}`), 'x');
+	const few = await calls(small);
+	assert.ok(few <= 20, `${few} commands`);
+	assert.equal(await calls(large), few);
+});

@@ -1,0 +1,128 @@
+// Users: entering with a token, signing up and in, wrong passwords.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { useRedis } from './harness.mjs';
+
+const { server, fcall, fcallRo, first, refused, published, user } = useRedis();
+
+test('a user is created at first sight', async () => {
+	const [json, clock, feed] = await fcall('user_enter', 'id 1', 'Ann A.', 'Ann', 'http://i', 'a@b', 1, 'user-0');
+	assert.equal(json, '{"id":"id 1","username":"Ann","name":"Ann A.","image":"http:\\/\\/i",' +
+		'"email":"a@b","deleted":false}');
+	assert.equal(clock, '1-0');
+	assert.equal(feed, 'user:id 1');
+	assert.equal(await server.redis.get('user:name:ann'), 'id 1');
+	assert.equal(await server.redis.hget('user:id 1', 'username'), 'Ann');
+	assert.deepEqual(await server.redis.zrange('users', 0, -1), ['ann']);
+	assert.deepEqual(await published(), []);
+});
+
+test('nothing is written when the token says what is known', async () => {
+	await fcall('user_enter', 'u', 'Ann', 'ann', '', '', 1, 'user-0');
+	const before = await server.redis.info('commandstats');
+	await fcall('user_enter', 'u', 'Ann', 'ann', '', '', 1, 'user-0');
+	const writes = (text) => text.match(/cmdstat_(hset|set|zadd|incr):calls=\d+/g);
+	assert.deepEqual(writes(await server.redis.info('commandstats')), writes(before));
+});
+
+test('later claims update name, image and email, never the username', async () => {
+	await fcall('user_enter', 'u', 'Ann', 'ann', 'i', '', 1, 'user-0');
+	const u = await first('user_enter', 'u', 'Anna', 'anna', '', 'e', 0, 'user-0');
+	assert.deepEqual(u, { id: 'u', username: 'ann', name: 'Anna', image: 'i', email: 'e', deleted: false });
+	assert.deepEqual(await first('user_get', 'u'), u);
+});
+
+test('a username that is invalid, missing or taken gives way', async () => {
+	await user('a', 'ann');
+	for (const [id, username] of [['b', 'ANN'], ['c', ''], ['d', 'a b'], ['e', 'x'.repeat(33)], ['f', 'é']])
+		assert.equal((await first('user_enter', id, '', username, '', '', 1, `user-${id}`)).username, `user-${id}`);
+	assert.equal((await first('user_get', 'b')).name, 'user-b');
+	await user('thief', 'user-victim');
+	assert.match((await first('user_enter', 'v', '', '', '', '', 1, 'user-victim')).username,
+		/^user-[0-9a-f]{27}$/);
+});
+
+test('who may not enter', async () => {
+	await refused('NOUSER user', 'user_enter', 'u', '', '', '', '', 0, 'user-0');
+	await refused('INVALID id: is not 1 to 128 characters of printable ASCII',
+		'user_enter', 'é', '', '', '', '', 1, 'user-0');
+	await refused('INVALID id: is not 1 to 128 characters of printable ASCII',
+		'user_enter', 'x'.repeat(129), '', '', '', '', 1, 'user-0');
+	await user('u');
+	await fcall('user_delete', 'u');
+	await refused('USERDELETED user', 'user_enter', 'u', '', '', '', '', 1, 'user-0');
+	await refused('NOUSER user', 'user_get', 'nobody');
+});
+
+test('ids cannot spell the keys of something else', async () => {
+	await user('a', 'ann');
+	for (const id of ['name', 'a:rooms', 'name:ann', 'a%3Arooms', 'a:log', '%6Eame'])
+		assert.equal((await first('user_enter', id, '', '', '', '', 1, `user-${id.length}`)).id, id);
+	assert.equal((await fcall('user_enter', 'a:log', '', '', '', '', 1, 'user-5'))[2], 'user:a%3Alog');
+	assert.equal((await fcall('user_enter', 'name', '', '', '', '', 1, 'user-4'))[2], 'user:%6Eame');
+	await fcall('room_create', 'a', 'group', '', 'PRIVATE', '', 'name', 'a:rooms', 'name:ann', 'a%3Arooms', 'a:log');
+	for (const id of ['name', 'a:rooms', 'a%3Arooms'])
+		assert.equal((await fcall('room_list', id, '', '', 10)).length, 3);
+	await fcall('room_create', 'a', 'channel', 'x', 'PUBLIC', '');
+	for (const id of ['name:x', 'direct', 'name', ''])
+		await refused('NOROOM room', 'room_enter', 'a', id, '');
+});
+
+test('signing up', async () => {
+	const u = await first('user_create', 'Bob', '', '', '$argon2id$x');
+	assert.match(u.id, /^u[0-9a-f]{23}$/);
+	assert.deepEqual(u, { id: u.id, username: 'Bob', name: 'Bob', image: null, email: null, deleted: false });
+	await refused('TAKEN username: is taken', 'user_create', 'bOB', 'B', '', 'h');
+	await refused('INVALID username: is not 1 to 32 of letters, digits, _ . -', 'user_create', 'b b', '', '', 'h');
+	await refused('INVALID username: is not 1 to 32 of letters, digits, _ . -', 'user_create', '', '', '', 'h');
+	const [id, hash, json] = await fcallRo('user_password', 'BOB', 10);
+	assert.deepEqual([id, hash, JSON.parse(json)], [u.id, '$argon2id$x', u]);
+	assert.deepEqual(await first('user_named', 'bob'), u);
+});
+
+test('who has no password', async () => {
+	await user('u');
+	await refused('NOUSER user', 'user_password', 'u', 10);
+	await refused('NOUSER user', 'user_password', 'nobody', 10);
+	const { id } = await first('user_create', 'gone', '', '', 'h');
+	await fcall('user_delete', id);
+	await refused('NOUSER user', 'user_password', 'gone', 10);
+	await refused('NOUSER user', 'user_named', 'gone');
+	await refused('TAKEN username: is taken', 'user_create', 'gone', '', '', 'h');
+});
+
+test('wrong passwords shut out the right one for a minute', async () => {
+	await fcall('user_create', 'bob', '', '', 'h');
+	for (let i = 1; i <= 3; i++) {
+		assert.equal((await fcall('user_password', 'bob', 3))[1], 'h');
+		assert.deepEqual(await fcall('password_wrong', 'bob', 3), [String(i)]);
+	}
+	await refused('RATE 60', 'user_password', 'Bob', 3);
+	assert.equal((await fcall('user_password', 'bob', 0))[1], 'h', 'off');
+	assert.equal((await fcall('user_password', 'bob', 4))[1], 'h', 'another limit');
+	assert.ok(await server.redis.pttl('wrong:bob') > 59000);
+	await server.redis.lset('wrong:bob', 2, Date.now() - 58000);
+	await refused('RATE 2', 'user_password', 'bob', 3);
+	await server.redis.lset('wrong:bob', 2, Date.now() - 60001);
+	assert.equal((await fcall('user_password', 'bob', 3))[1], 'h');
+	assert.deepEqual(await fcall('password_wrong', 'bob', 3), ['3']);
+	assert.deepEqual(await fcall('password_wrong', 'bob', 0), ['0']);
+	await fcall('password_wrong', 'nobody', 1);
+	await refused('RATE 60', 'user_password', 'nobody', 1);
+});
+
+test('users are listed by name in pages', async () => {
+	for (const name of ['Zoe', 'ann', 'Bob', 'carl'])
+		await user(`id-${name}`, name);
+	await fcall('user_delete', 'id-carl');
+	const [next, ...users] = await fcallRo('user_list', '', 2);
+	assert.equal(next, 'bob');
+	assert.deepEqual(users.map((u) => JSON.parse(u).username), ['ann', 'Bob']);
+	const [end, ...rest] = await fcallRo('user_list', next, 2);
+	assert.equal(end, '');
+	assert.deepEqual(rest.map((u) => JSON.parse(u).username), ['Zoe']);
+});
+
+test('the library tells its version', async () => {
+	assert.equal(await fcallRo('confab_version'), 1);
+});

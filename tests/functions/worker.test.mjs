@@ -1,0 +1,125 @@
+// Workers: epochs, leases; and accounts that are deleted in chunks.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { useRedis } from './harness.mjs';
+
+const { server, fcall, fcallRo, refused, published, user, group, channel, direct, post } =
+	useRedis(['--appendonly', 'yes', '--appendfsync', 'always']);
+
+test('another run of Redis begins another epoch', async () => {
+	assert.deepEqual(await fcall('worker_hello', 'run1'), ['1', '0', '0']);
+	await user('ann');
+	const g = await group('ann');
+	assert.deepEqual(await fcall('worker_hello', 'run1'), ['1', await server.redis.get('clock'), '0']);
+	await post('ann', g, 'x');
+	const clock = await server.redis.get('clock');
+	assert.deepEqual(await fcall('worker_hello', 'run2'), ['2', clock, clock]);
+	await published();
+	await post('ann', g, 'y');
+	const [heard] = await published();
+	assert.deepEqual([heard.prev, heard.id], [`1-${clock}`, `2-${Number(clock) + 1}`]);
+	assert.deepEqual(await fcall('worker_hello', 'run2'), ['2', String(Number(clock) + 1), clock]);
+	const [upto, more, ...rest] = await fcallRo('feeds_since', 0, 10, `room:${g}`, '0-0');
+	assert.deepEqual([upto, more, rest[1], rest[5]], [heard.id, '0', `1-${clock}`, heard.id]);
+	assert.equal((await fcallRo('room_enter', 'ann', g, ''))[0], heard.id);
+});
+
+test('an epoch that nobody has begun counts as the first', async () => {
+	await user('ann');
+	await post('ann', await group('ann'), 'x');
+	assert.equal((await fcall('worker_hello', 'run1'))[0], '1');
+});
+
+test('leases are renewed and swept', async () => {
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a', 'b'), ['0', 'a', 'b']);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['0']);
+	assert.ok(Math.abs(await server.redis.zscore('workers', 'a') - Date.now() - 10000) < 2000);
+	await server.redis.zadd('workers', 1, 'b', 1, 'a');
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['1'], 'late, but not too late');
+	assert.deepEqual(await server.redis.zrange('workers', 0, -1), ['a']);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'b'), ['0', 'b'], 'a swept worker is told');
+	assert.deepEqual(await fcall('worker_sweep', 'a'), ['1']);
+	assert.deepEqual(await fcall('worker_sweep', 'a'), ['0']);
+});
+
+test('a deleted account leaves its rooms, and each hears it once', async () => {
+	for (const id of ['ann', 'bob'])
+		await user(id, `${id}1`);
+	const alone = await group('ann'), shared = await group('ann', 'bob'), c = await channel('ann', 'c');
+	const d = await direct('ann', 'bob');
+	await post('ann', shared, 'kept');
+	await published();
+	assert.deepEqual(await fcall('user_delete', 'ann'), ['0']);
+	const heard = await published();
+	assert.deepEqual([heard[0].feed, heard[0].event],
+		['user:ann', { type: 'user-deleted', actor: 'ann', user: 'ann' }]);
+	const left = (room, kind) => ({ type: 'left', room, kind, actor: 'ann', user: 'ann', userDeleted: true });
+	assert.deepEqual(heard.slice(1).map((h) => h.event),
+		[left(alone, 'group'), left(shared, 'group'), left(c, 'channel'), left(d, 'direct')]);
+	await refused('USERDELETED user', 'user_delete', 'ann');
+	await refused('NOUSER user', 'user_delete', 'nobody');
+	await refused('NOROOM room', 'room_enter', 'ann', alone, '');
+	assert.equal(JSON.parse((await fcall('room_enter', 'bob', shared, ''))[1]).owner, 'bob');
+	assert.equal(JSON.parse((await fcall('room_named', 'bob', 'c', 0))[0]).owner, null);
+	const room = JSON.parse((await fcall('room_enter', 'bob', d, 'direct'))[1]);
+	assert.deepEqual([room.other.id, room.other.deleted, room.memberCount], ['ann', true, 1]);
+	const [, kept] = await fcall('message_page', 'bob', shared, '', 1, 1);
+	assert.equal(JSON.parse(kept).author.username, 'ann1');
+	assert.deepEqual(await server.redis.smembers('deleting'), []);
+	assert.equal(await server.redis.get('user:name:ann1'), 'ann', 'the name stays taken');
+	await fcall('user_delete', 'bob');
+	assert.equal(await server.redis.exists(`room:${d}`, 'room:direct:ann:bob'), 0, 'both gone');
+});
+
+test('deletion goes on in chunks, also after a crash', async () => {
+	await user('ann');
+	await user('bob');
+	const rooms = [];
+	for (let i = 0; i < 230; i++) {
+		const made = await fcall('room_create', 'bob', 'group', '', 'PRIVATE', '', 'ann');
+		rooms.push(JSON.parse(made[0]).id);
+	}
+	for (let i = 0; i < 20; i++) {
+		await user(`u${i}`);
+		rooms.push(await direct('ann', `u${i}`));
+	}
+	assert.deepEqual(await fcall('user_delete', 'ann'), ['150']);
+	await refused('USERDELETED user', 'message_post', 'ann', rooms[200], '', 'x', '', '', '', 0, 0, 0, 0);
+	await server.kill();
+	await server.start();
+	await fcall('worker_lease', 10000, 'w');
+	assert.deepEqual(await server.redis.smembers('deleting'), ['ann']);
+	assert.equal(await server.redis.zcard('user:ann:rooms'), 30);
+	await fcall('worker_lease', 10000, 'w');
+	assert.deepEqual(await server.redis.smembers('deleting'), []);
+	await published();
+	await fcall('worker_lease', 10000, 'w');
+	assert.deepEqual(await published(), []);
+	for (const room of rooms) {
+		const log = await server.redis.xrange(`room:${room}:log`, '-', '+');
+		assert.deepEqual(log.map(([, fields]) => JSON.parse(fields[3]).type), ['left']);
+	}
+});
+
+test('the messages of a room that is gone go in chunks', async () => {
+	await user('ann');
+	const g = await group('ann');
+	for (let i = 0; i < 501; i++)
+		await post('ann', g, 'x');
+	await fcall('room_remove', 'ann', g, 'ann');
+	await fcall('worker_lease', 10000, 'w');
+	assert.equal((await server.redis.keys('message:*')).length, 1);
+	await fcall('worker_lease', 10000, 'w');
+	assert.equal((await server.redis.keys('message:*')).length, 0);
+	assert.equal(await server.redis.exists('purging'), 0);
+});
+
+test('reads are registered so that they cannot write', async () => {
+	const [[...library]] = await server.redis.function('LIST');
+	const functions = library[library.indexOf('functions') + 1];
+	const flags = new Map(functions.map((f) => [f[1], f[5]]));
+	const reads = [...flags].filter(([, list]) => list.includes('no-writes')).map(([name]) => name).sort();
+	assert.deepEqual(reads, ['confab_version', 'feeds_since', 'message_before', 'message_page', 'room_enter',
+		'room_list', 'room_members', 'room_named', 'user_get', 'user_list', 'user_named', 'user_password']);
+	assert.equal(flags.size, 30);
+});

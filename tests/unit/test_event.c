@@ -1,0 +1,153 @@
+/* Events and messages as the Redis functions write them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "worker/domain/event.h"
+
+#define HEAD(type) "{\"type\":\"" type "\",\"room\":\"r1\",\"kind\":\"group\",\"actor\":\"ann\""
+#define MESSAGE \
+	"{\"id\":\"m1\",\"room\":\"r1\",\"kind\":\"group\",\"author\":{\"id\":\"ann\"," \
+	"\"username\":\"ann_1\",\"name\":\"Ann \\\"A\\\"\",\"image\":null},\"content\":\"hi \\u00e9\"," \
+	"\"createdAt\":1700000000123,\"updatedAt\":1700000000124,\"deletedAt\":null," \
+	"\"replyToId\":null,\"replyTo\":null,\"attachments\":[],\"reactions\":[{\"id\":\"x\"}]," \
+	"\"read\":true}"
+
+static struct arena arena;
+
+static bool reads(const char *json, struct feed_event *e)
+{
+	*e = (struct feed_event){ 0 };
+	return event_read(str_z(json), &arena, e);
+}
+
+static void equal(struct str got, const char *want)
+{
+	assert_int_equal(got.len, str_z(want).len);
+	assert_memory_equal(got.p, want, got.len);
+}
+
+static void reads_each_type(void **state)
+{
+	static const struct { const char *json; enum event_type type; } rows[] = {
+		{ HEAD("message") ",\"message\":" MESSAGE "}", EVENT_MESSAGE },
+		{ HEAD("edited") ",\"messageId\":\"m1\",\"content\":\"x\",\"updatedAt\":5}", EVENT_EDITED },
+		{ HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":7}", EVENT_DELETED },
+		{ HEAD("reacted") ",\"reaction\":{\"id\":\"x1\"}}", EVENT_REACTED },
+		{ HEAD("unreacted") ",\"messageId\":\"m1\",\"emoji\":\"+\",\"userId\":\"ann\"}",
+		  EVENT_UNREACTED },
+		{ HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":" MESSAGE "}", EVENT_FORWARDED },
+		{ HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":null}", EVENT_FORWARDED },
+		{ HEAD("joined") ",\"users\":[\"bob\",\"eve\"]}", EVENT_JOINED },
+		{ HEAD("left") ",\"user\":\"bob\",\"userDeleted\":true}", EVENT_LEFT },
+		{ HEAD("room-created") ",\"name\":null}", EVENT_ROOM_CREATED },
+		{ HEAD("added") ",\"name\":\"Team\"}", EVENT_ADDED },
+		{ HEAD("removed") "}", EVENT_REMOVED },
+		{ "{\"type\":\"user-deleted\",\"actor\":\"ann\",\"user\":\"ann\"}", EVENT_USER_DELETED },
+	};
+	struct feed_event e;
+	bool seen[EVENT_COUNT] = { false };
+	(void)state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_true(reads(rows[i].json, &e));
+		assert_int_equal(e.type, rows[i].type);
+		equal(e.actor, "ann");
+		seen[e.type] = true;
+	}
+	for (size_t i = 0; i < EVENT_COUNT; i++)
+		assert_true(seen[i]);
+}
+
+static void keeps_what_is_written(void **state)
+{
+	struct feed_event e;
+	(void)state;
+
+	assert_true(reads(HEAD("message") ",\"message\":" MESSAGE "}", &e));
+	equal(e.room, "r1");
+	assert_int_equal(e.kind, ROOM_GROUP);
+	const struct message *m = &e.message;
+	equal(m->id, "m1");
+	equal(m->author.id, "ann");
+	equal(m->author.username, "ann_1");
+	equal(m->author.name, "\"Ann \\\"A\\\"\"");
+	equal(m->author.image, "null");
+	equal(m->content, "\"hi \\u00e9\"");
+	assert_true(m->created_at == 1700000000123 && m->updated_at == 1700000000124);
+	assert_true(m->deleted_at == 0 && m->read);
+	equal(m->reply_to_id, "null");
+	equal(m->reply_to, "null");
+	equal(m->attachments, "[]");
+	equal(m->reactions, "[{\"id\":\"x\"}]");
+
+	assert_true(reads(HEAD("edited") ",\"messageId\":\"m\",\"content\":\"x\",\"updatedAt\":5}", &e));
+	equal(e.content, "\"x\"");
+	assert_true(e.at == 5);
+	assert_true(reads(HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":7}", &e));
+	assert_true(e.at == 7);
+	assert_true(reads(HEAD("joined") ",\"users\":[\"bob\",\"eve\"]}", &e));
+	assert_int_equal(e.users.n, 2);
+	equal(e.users.v[1], "eve");
+	assert_true(reads(HEAD("left") ",\"user\":\"bob\",\"userDeleted\":true}", &e));
+	assert_true(e.user_deleted);
+	assert_true(reads(HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":null}", &e));
+	equal(e.original, "null");
+}
+
+static void refuses_the_rest(void **state)
+{
+	static const char *const rows[] = {
+		"", "{}", "[]", "null", "\"x\"", "{", "{\"type\":\"message\"}",
+		HEAD("message") "}", HEAD("nonsense") "}", HEAD("message") ",\"message\":{}}",
+		HEAD("message") ",\"message\":\"m\"}", HEAD("edited") ",\"messageId\":\"m1\"}",
+		HEAD("joined") ",\"users\":[1,{}]}", HEAD("left") "}", HEAD("removed") "} x",
+		"{\"type\":\"removed\",\"room\":\"r1\",\"kind\":\"cellar\"}",
+		"{\"type\":\"removed\",\"room\":\"r1\"}", "{\"type\":7,\"room\":\"r1\",\"kind\":\"group\"}",
+		HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":\"soon\"}",
+		HEAD("removed") ",\"user\":\"\xff\"}",
+	};
+	struct feed_event e;
+	(void)state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_false(reads(rows[i], &e));
+}
+
+static void reads_a_message_alone(void **state)
+{
+	struct message m;
+	(void)state;
+
+	assert_true(message_read(STR(MESSAGE), &arena, &m));
+	equal(m.room, "r1");
+	assert_true(message_read(STR("{\"id\":\"m\",\"room\":\"r\",\"kind\":\"direct\",\"author\":{\"id\":"
+	                             "\"a\",\"username\":\"a\"},\"content\":\"\",\"createdAt\":1,"
+	                             "\"updatedAt\":1,\"deletedAt\":9}"), &arena, &m));
+	assert_int_equal(m.kind, ROOM_DIRECT);
+	assert_true(m.deleted_at == 9);
+	equal(m.reactions, "[]");
+	assert_false(message_read(STR("[]"), &arena, &m));
+	assert_false(message_read(STR("null"), &arena, &m));
+	assert_false(message_read(STR("x"), &arena, &m));
+}
+
+static int forget(void **state)
+{
+	(void)state;
+	arena_fini(&arena);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(reads_each_type, forget),
+		cmocka_unit_test_teardown(keeps_what_is_written, forget),
+		cmocka_unit_test_teardown(refuses_the_rest, forget),
+		cmocka_unit_test_teardown(reads_a_message_alone, forget),
+	};
+	return cmocka_run_group_tests_name("event", tests, NULL, NULL);
+}
