@@ -83,10 +83,10 @@ test: ## run all tests, under ASan and UBSan (SANITIZE= for the release build)
 	@$(MAKE) --no-print-directory -s SANITIZE=$(TEST_SANITIZE) test-binaries
 	@SANITIZE=$(TEST_SANITIZE) scripts/test
 
-test-binaries: $(B)/confab $(B)/confab-conformance $(UNIT)
+test-binaries: $(B)/confab $(B)/confab-conformance $(UNIT) fuzz-replays
 	@ln -sf $(VARIANT)/confab build/confab
 
-test-unit test-functions test-wire test-e2e: test-%: ## run one suite
+test-unit test-functions test-wire test-e2e test-fuzz: test-%: ## run one suite
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory -s SANITIZE=$(TEST_SANITIZE) test-binaries
 	@SANITIZE=$(TEST_SANITIZE) scripts/test $*
@@ -113,5 +113,7 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F '## ' '/^[a-z][a-z -]*:.*## / { split($$1, t, ":"); printf "  make %-34s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
 
+-include tests/bench/rules.mk
+-include tests/fuzz/rules.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .PHONY: all asan clean conformance format help layers lint run sample test test-binaries tsan unit-binaries

@@ -467,6 +467,10 @@ static bool all_check(struct reading *r)
 	if (c->queue_soft > c->queue_hard)
 		return fail(r, place_of(r, "queue-soft"),
 		            "queue-soft: must not be above queue-hard (%u bytes)", c->queue_hard);
+	if (c->queue_hard <= c->max_payload)
+		return fail(r, place_of(r, "queue-hard"),
+		            "queue-hard: must be above max-payload (%u bytes), or a single message ends its reader",
+		            c->max_payload);
 	snprintf(path, sizeof(path), "%s/redis.sock", c->run_dir);
 	if (strlen(path) >= sizeof(c->redis.path))
 		return fail(r, place_of(r, "run-dir"),

@@ -13,10 +13,11 @@ struct name {
 	char text[64];
 };
 
-static struct str name_of(const struct lease *l, const struct crew_member *who, struct name *room)
+static struct name name_of(const struct lease *l, const struct crew_member *who)
 {
-	snprintf(room->text, sizeof(room->text), "%s.%u.%u", l->host, who->index, who->generation);
-	return str_z(room->text);
+	struct name name;
+	snprintf(name.text, sizeof(name.text), "%s.%u.%u", l->host, who->index, who->generation);
+	return name;
 }
 
 /* The count a function answers with, alone or before more; false: it answered something else. */
@@ -58,8 +59,10 @@ void lease_renew(struct lease *l, const struct crew_member *alive, unsigned n)
 	char lease_ms[16];
 	snprintf(lease_ms, sizeof(lease_ms), "%d", LEASE_MS);
 	args[3] = str_z(lease_ms);
-	for (unsigned i = 0; i < n; i++)
-		args[4 + i] = name_of(l, &alive[i], &names[i]);
+	for (unsigned i = 0; i < n; i++) {
+		names[i] = name_of(l, &alive[i]);
+		args[4 + i] = str_z(names[i].text);
+	}
 	uint64_t swept;
 	if (call(l, args, 4 + n, &swept) && swept > 0)
 		log_warn("lease: swept %u workers whose lease was over", (unsigned)swept);
@@ -67,10 +70,9 @@ void lease_renew(struct lease *l, const struct crew_member *alive, unsigned n)
 
 void lease_end(struct lease *l, const struct crew_member *who)
 {
-	struct name room;
-	const struct str args[] = { STR("FCALL"), STR("worker_sweep"), STR("0"),
-		                    name_of(l, who, &room) };
+	const struct name name = name_of(l, who);
+	const struct str args[] = { STR("FCALL"), STR("worker_sweep"), STR("0"), str_z(name.text) };
 	uint64_t swept;
 	if (call(l, args, COUNT_OF(args), &swept))
-		log_debug("lease: %s swept", room.text);
+		log_debug("lease: %s swept", name.text);
 }

@@ -14,6 +14,7 @@ struct services {
 	struct calls *calls;         /* store/call.h */
 	struct hub *hub;             /* fanout/hub.h */
 	struct hasher *hasher;       /* domain/hasher.h */
+	struct str worker;           /* our name in Redis: HOST.N.GENERATION */
 	struct token_keys *keys;     /* common/token.h */
 };
 
@@ -36,6 +37,7 @@ struct op {
 	const void *row;     /* … and what its door keeps of it (events.c, rest.c) */
 	struct str ack;      /* Socket.IO: id of the acknowledgement asked for, in the arena; or STR_NONE */
 	struct str user;     /* id of the acting user, in the arena; or STR_NONE */
+	struct str session, take;    /* the socket's recoverable session and its count; or STR_NONE */
 	unsigned status;     /* HTTP status of a good answer; 200 */
 	struct strs blobs;   /* Socket.IO: binary attachments of the answer */
 	op_fn *then;         /* the API's continuation, set by the domain verb it called */

@@ -18,7 +18,7 @@
 #include "worker/socketio/socket.h"
 #include "worker/store/call.h"
 
-enum { BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100 };
+enum { BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100, PATIENCE_MS = 1000 };
 
 struct worker {
 	const struct inheritance *in;
@@ -32,10 +32,10 @@ struct worker {
 	struct sub *sub;
 	struct event *listeners[CONF_MAX_LISTEN];
 	struct event *inbox, *signals[3];
-	struct deadline_list beat_list, drain_list, rest_list;
-	struct deadline beat, drain, rest;
+	struct deadline_list beat_list, drain_list, rest_list, patience_list;
+	struct deadline beat, drain, rest, patience;
 	struct buf message;
-	bool draining, quitting;
+	bool serving, draining, quitting;
 };
 
 static struct worker *the_worker;    /* for callbacks that have no context of their own */
@@ -166,10 +166,29 @@ static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
 
 /* --- Redis --- */
 
+/* Serving begins when Redis is there, so that what waits in the backlog finds all in order; but it
+ * does begin, for a client can at least be told. */
+static void serve(struct worker *w)
+{
+	if (w->serving || w->draining)
+		return;
+	w->serving = true;
+	deadline_clear(&w->patience);
+	watch_listeners(w, true);
+	tell_master(w, CHAN_READY, (int32_t)getpid());
+}
+
+static void on_impatient(struct deadline *d)
+{
+	serve(CONTAINER_OF(d, struct worker, patience));
+}
+
 static void on_redis_up(void *ctx, uint64_t now, uint64_t epoch_start)
 {
 	struct worker *w = ctx;
+	serve(w);
 	sub_epoch(w->sub, now, epoch_start);
+	events_redis_up();
 }
 
 static void on_redis_down(void *ctx UNUSED)
@@ -224,6 +243,16 @@ static bool load_keys(struct worker *w)
 	return fine;
 }
 
+/* Our name in Redis, and the channel where we are spoken to by it. */
+static void listen_by_name(struct worker *w)
+{
+	static char feed[64];
+	int n = snprintf(feed, sizeof(feed), "worker:%s.%u.%u", w->in->host, w->in->index, w->in->generation);
+	struct str name = { feed, (size_t)n };
+	w->services.worker = str_from(name, sizeof("worker:") - 1);
+	hub_listen(w->services.hub, name);
+}
+
 static void wire(struct worker *w)
 {
 	const struct inheritance *in = w->in;
@@ -244,6 +273,7 @@ static void wire(struct worker *w)
 	w->services.hub = hub_new();
 	w->sub = sub_new(w->base, &conf.redis, &w->services, &hub_sub_owner, w->services.hub);
 	hub_attach(w->services.hub, w->sub);
+	listen_by_name(w);
 	sockets_init(&w->sockets, &w->deadlines, w->services.hub, &events_app);
 	w->engine.upper = &w->sockets;
 	events_init(&w->services);
@@ -256,7 +286,6 @@ static void watch(struct worker *w)
 	for (unsigned i = 0; i < conf.n_listens; i++)
 		w->listeners[i] = event_new(w->base, w->in->listeners[i], EV_READ | EV_PERSIST, on_listener,
 		                            &w->listeners[i]);
-	watch_listeners(w, true);
 	w->inbox = event_new(w->base, w->in->inbox, EV_READ | EV_PERSIST, on_inbox, w);
 	event_add(w->inbox, NULL);
 	for (size_t i = 0; i < COUNT_OF(ending); i++) {
@@ -266,8 +295,9 @@ static void watch(struct worker *w)
 	deadline_list_init(&w->deadlines, &w->beat_list, BEAT_MS, on_beat);
 	deadline_list_init(&w->deadlines, &w->drain_list, DRAIN_MS, on_drain);
 	deadline_list_init(&w->deadlines, &w->rest_list, REST_MS, on_rested);
+	deadline_list_init(&w->deadlines, &w->patience_list, PATIENCE_MS, on_impatient);
 	deadline_set(&w->beat_list, &w->beat);
-	tell_master(w, CHAN_READY, (int32_t)getpid());
+	deadline_set(&w->patience_list, &w->patience);
 }
 
 static void unwire(struct worker *w)
@@ -275,10 +305,10 @@ static void unwire(struct worker *w)
 	engine_fini(&w->engine);
 	net_fini(&w->net);
 	sockets_fini(&w->sockets);
-	events_fini();
-	sub_free(w->sub);
 	hub_free(w->services.hub);
+	sub_free(w->sub);
 	calls_free(w->services.calls);
+	events_fini();
 	hasher_free(w->services.hasher);
 	token_keys_free(w->services.keys);
 	ws_free(w->net.ws);

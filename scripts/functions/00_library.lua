@@ -14,6 +14,7 @@ local WRONG_MS = 60000       -- how long a wrong password counts
 local ROOMS_CHUNK = 100      -- rooms left by a deleted account in one call
 local MESSAGES_CHUNK = 500   -- messages of a removed room deleted in one call
 local WORKERS_CHUNK = 10     -- expired workers swept in one call
+local SESSIONS_CHUNK = 500  -- sessions of a dead worker given their TTL in one call
 local TRIM_CHUNK = 100       -- messages beyond history_max deleted by one post
 local LOG_MAX = { room = '1000', user = '100' }
 local LOG_LINGERS = 600      -- seconds that the log of a removed room can still be read

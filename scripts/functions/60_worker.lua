@@ -20,13 +20,20 @@ local function worker_hello(run_id, room_log_max, user_log_max)
 	return { epoch[1], now, epoch[2] }
 end
 
--- What a worker leaves behind; true if it had a lease.
+-- What a worker leaves behind, a chunk of it; true if it had a lease. What is left is swept with the next
+-- leases: its own is then in the past.
 local function sweep(name)
-	return redis.call('ZREM', 'workers', name) == 1
+	if not redis.call('ZSCORE', 'workers', name) then return false end
+	if sessions_sweep(name) then
+		redis.call('ZREM', 'workers', name)
+	else
+		redis.call('ZADD', 'workers', 0, name)
+	end
+	return true
 end
 
 -- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending.
--- keys: workers, deleting, purging, and those of the accounts and rooms that go
+-- keys: workers, worker:NAME:sessions, session:PID, deleting, purging, and those of the accounts and rooms that go
 -- args: lease_ms name…
 -- reply: count of workers swept, then each of the names that had no lease until now
 -- publishes: room:ID "left" for each room left by a deleted account
@@ -48,7 +55,7 @@ local function worker_lease(lease_ms, ...)
 end
 
 -- Sweeps one worker, dead or gone for good.
--- keys: workers
+-- keys: workers, worker:NAME:sessions, session:PID
 -- args: name
 -- reply: "1" if it had a lease, else "0"
 -- publishes: nothing

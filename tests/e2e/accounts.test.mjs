@@ -138,7 +138,6 @@ describe('accounts', { timeout: 600_000 }, () => {
 			['POST', '/api/conversations'], ['GET', '/api/messages?channelId=a'],
 			['GET', '/api/conversations/a/messages'], ['GET', '/api/channels/a/members'],
 			['POST', '/api/channels/a/members'], ['DELETE', '/api/channels/a/members/b'],
-			['GET', '/api/stats'],
 		]) {
 			const body = method === 'POST' ? {} : undefined;
 			assertError(await rest(server, method, path, null, body), 401);

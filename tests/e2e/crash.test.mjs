@@ -27,14 +27,15 @@ describe('a killed worker', { timeout: 300_000 }, () => {
 			const ann = await person(server, 'Ann');
 			const id = await channel(server, ann);
 			const crowd = [];
+			const homes = [];    // the worker of each
 			await until(async () => {
-				crowd.push(await enter(server, { token: ann.token }));
-				const at = new Set(crowd.map((one) => workerOfChatter(server, one)));
-				return crowd.length >= CLIENTS && at.size === 4;
+				const one = await enter(server, { token: ann.token });
+				crowd.push(one);
+				homes.push(workerOfChatter(server, one));
+				return crowd.length >= CLIENTS && new Set(homes).size === 4;
 			}, 'client on every worker', { every: 0 });
 			for (const one of crowd)
 				assert.equal((await one.ask('join_channel', { channelId: id })).ok, true);
-			const homes = crowd.map((one) => workerOfChatter(server, one));
 			const victim = homes[0];
 
 			process.kill(victim, 'SIGKILL');

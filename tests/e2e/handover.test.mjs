@@ -1,5 +1,5 @@
-// No sticky sessions: poll, post and upgrade with a TCP connection for every request, so that nearly each
-// one lands on another worker than its session. CYCLES says how often.
+// No sticky sessions: poll, post and upgrade with a TCP connection for every request, so that most of
+// them land on another worker than their session's. CYCLES says how often.
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Polling, joinNamespace, upgrade } from '../lib/engine.mjs';

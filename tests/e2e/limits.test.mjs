@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { TRAVEL, enter, leaveAll } from '../lib/chatter.mjs';
 import { channel, person } from '../lib/people.mjs';
 import { start } from '../lib/server.mjs';
+import { token } from '../lib/token.mjs';
 
 const SLOW_DOWN = 'Rate limit exceeded. Please slow down.';
 
@@ -34,8 +35,6 @@ describe('rates', { timeout: 300_000 }, () => {
 		// The burst, and what the time that this takes adds.
 		assert.ok(passed >= 5 && passed < 20, `${passed} passed`);
 		assert.ok(refused.every(({ error }) => error === SLOW_DOWN), JSON.stringify(refused));
-		assert.ok(sockets.some((one) => one.all('error').some(({ message }) => message === SLOW_DOWN)) ||
-			refused.length > 0);
 	});
 
 	test('without an acknowledgement it is told by error', async () => {
@@ -80,7 +79,6 @@ describe('expiry', { timeout: 300_000 }, () => {
 
 	test('another socket of the same user with a longer token lives on', async () => {
 		const ann = await person(server, 'Ann');
-		const { token } = await import('../lib/token.mjs');
 		const short = token({ sub: ann.id, name: 'Ann', exp: Math.floor(Date.now() / 1000) + 3 });
 		const one = await enter(server, { token: short });
 		const other = await enter(server, { token: ann.token });

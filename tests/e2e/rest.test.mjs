@@ -236,7 +236,7 @@ describe('REST', { timeout: 600_000 }, () => {
 			assert.equal((await get(ann, '/api/messages')).status, 422);
 		});
 
-		test('shows edits, replies and reactions', async () => {
+		test('shows edits and replies', async () => {
 			const id = await channel(server, ann, [bob]);
 			const one = await enter(server, { token: ann.token });
 			await one.ask('join_channel', { channelId: id });
@@ -244,13 +244,9 @@ describe('REST', { timeout: 600_000 }, () => {
 			const first = await one.next('new_message');
 			await one.ask('send_message', { channelId: id, content: 'second', replyToId: first.id });
 			await one.ask('edit_message', { channelId: id, messageId: first.id, content: 'edited' });
-			await one.ask('add_reaction', { channelId: id, messageId: first.id, emoji: '🎉' });
 			const { data: [second, old] } = (await get(bob, `/api/messages?channelId=${id}`)).json;
 			assert.equal(old.content, 'edited');
 			assert.ok(old.updatedAt >= old.createdAt);
-			assert.deepEqual(old.reactions.map(({ emoji, userId, messageId, user }) =>
-				({ emoji, userId, messageId, user })),
-			[{ emoji: '🎉', userId: ann.id, messageId: first.id, user: { id: ann.id, name: 'Ann' } }]);
 			assert.equal(second.replyToId, first.id);
 			assert.equal(second.replyTo.id, first.id);
 			assert.equal(second.replyTo.replyTo, null);
@@ -259,21 +255,6 @@ describe('REST', { timeout: 600_000 }, () => {
 
 	test('health needs no token', async () => {
 		assert.equal((await request(server.port, { path: '/health' })).status, 200);
-	});
-
-	test('stats count over all workers', async () => {
-		const crowd = [];
-		for (let i = 0; i < 6; i++)
-			crowd.push(await enter(server, { token: ann.token }));
-		for (const path of ['/api/stats', '/api/ws/stats']) {
-			const { status, json, body } = await get(ann, path);
-			assert.equal(status, 200, body);
-			assert.equal(json.redis, 'up');
-			assert.equal(json.workers.length, 4);
-			assert.ok(json.total.connections >= crowd.length, body);
-			assert.deepEqual(Object.keys(json.total).sort(), ['connections', 'messages', 'rooms', 'users']);
-			assert.equal(typeof json.queueBytes, 'number');
-		}
 	});
 
 	test('CORS is open, preflight included', async () => {

@@ -44,6 +44,9 @@ export class Chatter {
 				resolve();
 			this.socket.once('connect', resolve);
 			this.socket.once('connect_error', reject);
+			// Closed before the namespace answered: the server wants it to come again.
+			if (!this.socket.io.reconnection())
+				this.socket.io.once('close', (reason) => reject(new Error(`closed: ${reason}`)));
 		}), 'connection');
 		if (this.travel === 'upgrade')
 			await until(() => this.engine.transport.name === 'websocket', 'upgrade to WebSocket');

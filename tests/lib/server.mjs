@@ -47,8 +47,8 @@ class Server {
 	status = null;      // { code, signal } once it has ended
 	family = new Map(); // pid → process, of all that ever ran below it
 
-	constructor({ binary, port, dir, lines, options, env }) {
-		Object.assign(this, { binary, port, dir });
+	constructor({ binary, port, dir, healthy, lines, options, env }) {
+		Object.assign(this, { binary, port, dir, healthy });
 		this.runDir = path.join(dir, 'run');
 		this.dataDir = path.join(dir, 'data');
 		this.file = path.join(dir, 'confab.conf');
@@ -96,7 +96,7 @@ class Server {
 			return true;
 		const asked = Array.from({ length: 16 }, () => request(this.port, { path: '/health', ms: 5000 }));
 		const answers = await Promise.all(asked);
-		return answers.every(({ status }) => status === 200);
+		return answers.every(({ status }) => this.healthy.includes(status));
 	}
 
 	tail(lines = 40) {
@@ -193,8 +193,10 @@ const COMMON = {
 
 // Starts build/VARIANT/`binary` on a free port, with `root` as the API of its namespace "/", and waits
 // until all workers serve. `options`: directive → value or values; null leaves a common one out.
-// `file`: the configuration to start from, whose `listen` lines are replaced.
-export async function start({ binary = 'confab', root = 'channels', file, options = {}, env = {} } = {}) {
+// `file`: the configuration to start from, whose `listen` lines are replaced. `healthy`: the answers of
+// GET /health that say that a worker serves.
+export async function start({ binary = 'confab', root = 'channels', file, options = {}, env = {},
+	healthy = [200] } = {}) {
 	const given = Object.entries({ ...COMMON, ...options }).filter(([, value]) => value !== null);
 	const lines = file ? fs.readFileSync(path.join(ROOT, file), 'utf8').split('\n') : [];
 	for (let attempt = 1; ; attempt++) {
@@ -202,7 +204,7 @@ export async function start({ binary = 'confab', root = 'channels', file, option
 		// Short, since the path of a unix socket has at most 107 bytes.
 		const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'confab-'));
 		const server = new Server({
-			binary, port, dir, env,
+			binary, port, dir, env, healthy,
 			lines: lines.filter((line) => !/^\s*(listen|run-dir|data-dir)\s/.test(line)),
 			options: { listen: `127.0.0.1:${port} ${root}`, ...Object.fromEntries(given) },
 		});
@@ -232,6 +234,8 @@ export function startConformance({ options = {}, timings = 'slow', ...rest } = {
 	const slow = { 'ping-interval': '60s', 'ping-timeout': '60s', 'connect-timeout': '60s' };
 	return start({
 		binary: 'confab-conformance', root: 'echo', file: PROTOCOL, ...rest,
+		// It has no REST, and so no /health: that it says so is enough.
+		healthy: [404],
 		options: { ...(timings === 'slow' ? slow : {}), ...options },
 	});
 }

@@ -1,5 +1,5 @@
-// The server's heartbeat and the time to connect, with the timings of the official suites: 300/200 ms and
-// 1 s (protocol §6, §11). Lower bounds are exact, upper ones generous: the machine may be busy.
+// The server's heartbeat and the time to connect, with the timings of the official suites: 300/200 ms
+// and 1 s (protocol §6, §11). Lower bounds are exact, upper ones generous: the machine may be busy.
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Polling, Streaming, TRANSPORTS, joinNamespace, upgrade } from '../lib/engine.mjs';

@@ -43,7 +43,10 @@ const FATAL = [
 
 describe('polling', { timeout: 300_000 }, () => {
 	let server;
-	before(async () => { server = await startConformance(); });
+	before(async () => {
+		// An echo of the largest body must fit into the queue for a client.
+		server = await startConformance({ options: { 'queue-hard': '4mb' } });
+	});
 	after(() => server?.stop());
 
 	for (const [what, body, packets] of ECHOED) {
@@ -170,6 +173,20 @@ describe('polling', { timeout: 300_000 }, () => {
 		const body = `4${'x'.repeat(MAX_PAYLOAD - 1)}`;
 		assert.equal((await session.post(body)).status, 200);
 		assert.equal(await session.next(), body);
+	});
+
+	test('one response stays near maxPayload, the rest comes with the next', async () => {
+		const session = await Polling.open(server.port, ECHO);
+		const messages = ['a', 'b', 'c', 'd'].map((letter) => `4${letter.repeat(400_000)}`);
+		for (const message of messages)
+			await session.post(message);
+		const heard = [];
+		while (heard.length < messages.length) {
+			const answer = await session.poll();
+			assert.ok(answer.bytes.length <= MAX_PAYLOAD + 400_002, `${answer.bytes.length} bytes`);
+			heard.push(...decodePayload(answer.body));
+		}
+		assert.ok(heard.every((message, i) => message === messages[i]));
 	});
 
 	test('a body over maxPayload gets 413 and ends the session', async () => {

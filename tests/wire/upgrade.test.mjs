@@ -1,9 +1,11 @@
 // From polling to WebSocket (protocol §7).
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Polling, Streaming, joinNamespace, upgrade, upgrading } from '../lib/engine.mjs';
+import { Polling, Streaming, joinNamespace, upgrade, upgrading, websocketPath } from '../lib/engine.mjs';
 import { startConformance } from '../lib/server.mjs';
 import { until } from '../lib/wait.mjs';
+import { OP, frame, upgradeHeaders } from '../lib/websocket.mjs';
+import { Wire, requestBytes } from '../lib/wire.mjs';
 
 const ECHO = { path: '/engine.io/' };
 
@@ -167,6 +169,34 @@ describe('upgrade', { timeout: 300_000 }, () => {
 		await session.send('4a');
 		assert.equal(await session.next(), '4a');
 		session.destroy();
+	});
+
+	test('a reset at any stage does no harm', async () => {
+		const ask = (session) => requestBytes({
+			path: websocketPath({ path: session.path, sid: session.sid }), headers: upgradeHeaders(),
+		});
+		const stages = [
+			(wire) => wire,
+			(wire, session) => wire.send(ask(session).subarray(0, 40)),
+			(wire, session) => wire.send(ask(session)),
+			(wire, session) => wire.send(Buffer.concat([ask(session), frame(OP.TEXT, '2probe')])),
+			(wire, session) => wire.send(Buffer.concat([ask(session), frame(OP.TEXT, '2probe'),
+				frame(OP.TEXT, '5'), frame(OP.TEXT, '4a')])),
+			async (wire, session) => {
+				wire.send(ask(session));
+				await wire.response();
+				wire.send(frame(OP.TEXT, '2probe').subarray(0, 3));
+			},
+		];
+		for (const stage of stages) {
+			const session = await open();
+			const wire = await Wire.connect(server.port);
+			await stage(wire, session);
+			wire.reset();
+		}
+		const session = await open();
+		await session.send('4alive');
+		assert.equal(await session.next(), '4alive');
 	});
 
 	test('the order holds across the swap', async () => {

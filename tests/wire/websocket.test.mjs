@@ -3,13 +3,14 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Streaming } from '../lib/engine.mjs';
 import { startConformance } from '../lib/server.mjs';
-import { OP, WebSocket, closePayload } from '../lib/websocket.mjs';
+import { OP, WebSocket, closePayload, frame } from '../lib/websocket.mjs';
 
 const MAX_PAYLOAD = 1_000_000;
 const GOOD_TEXT = 'κόσμε 🙂';
 const { TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG } = OP;
 
-// Frames as [opcode, payload, options], the code of the close that they bring, and what is echoed before it.
+// Frames as [opcode, payload, options], the code of the close that they bring, and what is echoed
+// before it.
 const VIOLATIONS = [
 	['an unmasked text', [[TEXT, 'a', { mask: false }]], 1002],
 	['an unmasked close', [[CLOSE, '', { mask: false }]], 1002],
@@ -128,7 +129,6 @@ describe('RFC 6455', { timeout: 300_000 }, () => {
 	});
 
 	test('a frame in single bytes', async () => {
-		const { frame } = await import('../lib/websocket.mjs');
 		const websocket = await open();
 		for (const byte of frame(TEXT, GOOD_TEXT)) {
 			websocket.wire.send(Buffer.from([byte]));
@@ -139,7 +139,6 @@ describe('RFC 6455', { timeout: 300_000 }, () => {
 	});
 
 	test('many messages in one write', async () => {
-		const { frame } = await import('../lib/websocket.mjs');
 		const websocket = await open();
 		const many = Array.from({ length: 500 }, (_, i) => frame(TEXT, `message ${i}`));
 		websocket.wire.send(Buffer.concat(many));

@@ -2,6 +2,7 @@
 #include "worker/api/api.h"
 
 #include "common/clock.h"
+#include "common/stamp.h"
 #include "worker/api/door.h"
 #include "worker/domain/user.h"
 
@@ -124,18 +125,33 @@ bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(stru
 		again(op);
 		return false;
 	}
-	hub_join(hub, &s->peer, feed, stamp);
+	/* What was handed out since the check came before the client hears that it joined. */
+	uint64_t last = hub_last(hub, feed);
+	hub_join(hub, &s->peer, feed, last > stamp ? last : stamp);
 	return true;
 }
 
 void api_leave(struct op *op, struct str feed)
 {
 	struct socket *s = events_asker(op);
-	if (s != NULL)
-		hub_leave(op->services->hub, &s->peer, feed);
+	if (s == NULL || !hub_leave(op->services->hub, &s->peer, feed))
+		return;
+	if (op->session.p != NULL && str_starts(feed, STR("room:")))
+		events_unfollow(op, str_from(feed, 5));
 }
 
 /* --- Authentication --- */
+
+/* The user is known: on with what the API wants. */
+static void go_on(struct op *op, const struct user_entry *entry)
+{
+	const struct hold *hold = op->held;
+	op_fn *then = hold->then;
+	op->cleanup = NULL;
+	release_hold(op);
+	op->held = NULL;
+	then(op, entry);
+}
 
 static void user_entered(struct op *op, const void *result)
 {
@@ -147,17 +163,44 @@ static void user_entered(struct op *op, const void *result)
 		socket_identify(s, op->user, hold->claims.exp);
 		hub_join(op->services->hub, &s->peer, hold->feed, entry->stamp);
 	}
-	op_fn *then = hold->then;
-	op->cleanup = NULL;
-	release_hold(op);
-	op->held = NULL;
-	then(op, entry);
+	go_on(op, entry);
+}
+
+/* Joins what the session followed, each feed from where the client stands. */
+static void join_again(struct op *op, struct socket *s, const struct arrived *a)
+{
+	uint64_t since;
+	for (size_t i = 0; i + 1 < a->feeds.n; i += 2)
+		if (stamp_parse(a->feeds.v[i + 1], &since))
+			hub_join(op->services->hub, &s->peer, a->feeds.v[i], since);
+}
+
+static void user_arrived(struct op *op, const void *result)
+{
+	const struct arrived *a = result;
+	struct socket *s = events_asker(op);
+	if (s == NULL) {
+		/* Gone meanwhile: what it has may be taken up again. */
+		op->session = arena_str(&op->arena, a->pid);
+		op->take = arena_str(&op->arena, a->take);
+		events_part(op->session, op->take, false);
+		op_reply(op, STR_NONE);
+		return;
+	}
+	socket_recover(s, a->sid, a->pid, a->take);
+	if (a->recovered)
+		join_again(op, s, a);
+	user_entered(op, &a->entry);
 }
 
 static void enter_user(struct op *op)
 {
 	const struct hold *hold = op->held;
-	user_enter(op, &hold->claims, user_entered);
+	const struct arrival *arrival = events_arrival(op);
+	if (arrival != NULL)
+		user_connect(op, &hold->claims, arrival, user_arrived);
+	else
+		user_enter(op, &hold->claims, user_entered);
 }
 
 void api_authenticate(struct op *op, struct str token, op_fn *then)

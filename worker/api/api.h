@@ -50,6 +50,7 @@ struct handshake {
 struct api {
 	const char *name;            /* its namespace is "/name" on every port, and "/" where it is root */
 	const char *path, *nsp;      /* one more place: path "/ws/", namespace "/chat"; or NULL */
+	bool recovers;               /* clients may come back to what they missed; its events carry offsets */
 	const struct api_event *events;
 	const struct api_route *routes;      /* may be NULL */
 	/* A client connects: ends the op by api_accept and op_reply, or refuses by op_fail (a

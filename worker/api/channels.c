@@ -382,6 +382,6 @@ static const struct api_event events[] = {
 };
 
 const struct api api_channels = {
-	.name = "channels", .events = events, .hello = hello, .encode = channels_encode,
+	.name = "channels", .recovers = true, .events = events, .hello = hello, .encode = channels_encode,
 	.error = channels_error, .emit_error = channels_emit_error, .expired = channels_expired,
 };

@@ -3,6 +3,7 @@
 #define CONFAB_DOOR_H
 
 #include "worker/api/api.h"
+#include "worker/domain/user.h"
 #include "worker/net/http.h"
 #include "worker/socketio/socket.h"
 
@@ -10,6 +11,14 @@
 extern const struct socket_app events_app;
 void events_init(const struct services *services);
 void events_fini(void);
+/* Redis is there again: says what could not be said meanwhile. */
+void events_redis_up(void);
+/* A session's socket is over: tells Redis, now or when it is there; `leaves`: it can't be taken up again. */
+void events_part(struct str session, struct str take, bool leaves);
+/* The asking socket left a room: its session does, too. */
+void events_unfollow(const struct op *op, struct str room);
+/* What the client says of an earlier session, for a CONNECT where that can be recovered; else NULL. */
+const struct arrival *events_arrival(const struct op *op);
 /* The socket that asks, or NULL when it is gone or the asker is none. */
 struct socket *events_asker(const struct op *op);
 

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/id.h"
 #include "common/mem.h"
+#include "common/stamp.h"
 #include "worker/domain/room.h"
 
 /* A namespace of an API, and its rows by name. */
@@ -18,12 +20,19 @@ struct place {
 	char name[];
 };
 
+/* What Redis could not be told while it was away. */
+struct parting {
+	struct list link;
+	struct str session, take;
+	bool leaves;
+	char text[];
+};
+
 static struct {
 	const struct services *services;
 	struct map places;           /* by namespace and API: "/chat messenger" */
+	struct list partings;
 } door;
-
-struct socket *events_asker(const struct op *op);
 
 static const struct place *place_of(const struct socket *s)
 {
@@ -126,6 +135,10 @@ static struct op *event_op(struct socket *s, const struct sio_packet *p)
 		op->ack = arena_str(&op->arena, p->id);
 	if (s->peer.user.p != NULL)
 		op->user = arena_str(&op->arena, s->peer.user);
+	if (s->take[0] != '\0') {
+		op->session = arena_str(&op->arena, (struct str){ s->pid, SOCKET_SID_LEN });
+		op->take = arena_str(&op->arena, str_z(s->take));
+	}
 	return op;
 }
 
@@ -189,12 +202,47 @@ static void on_event(struct socket *s, const struct sio_packet *p, struct strs b
 
 /* --- Coming and going --- */
 
+static const struct field arrival_fields[] = {
+	FIELD(arrival, pid, F_STR),
+	FIELD(arrival, offset, F_STR),
+	{ 0 }
+};
+
+/* An offset that makes no sense means a fresh start, never an error. */
+static const struct arrival *read_arrival(struct op *op, const struct socket *s, struct str auth)
+{
+	unsigned char raw[SOCKET_SID_LEN / 4 * 3];
+	char *pid = arena_alloc(&op->arena, SOCKET_SID_LEN);
+	struct arrival *a = arena_alloc(&op->arena, sizeof(*a));
+	struct fault why;
+	if (schema_decode(arrival_fields, auth, &op->arena, a, &why) != ERR_OK)
+		*a = (struct arrival){ 0 };
+	id_random(raw, sizeof(raw));
+	id_encode(pid, raw, sizeof(raw));
+	a->api = str_z(place_of(s)->api->name);
+	a->new_pid = (struct str){ pid, SOCKET_SID_LEN };
+	a->new_sid = arena_str(&op->arena, socket_sid(s));
+	return a;
+}
+
+const struct arrival *events_arrival(const struct op *op)
+{
+	return op->vt == &hello_asker ? op->row : NULL;
+}
+
+static bool recovers(const struct api *api)
+{
+	return api->recovers && conf.recovery_window_ms > 0;
+}
+
 static void on_connect(struct socket *s, struct str auth)
 {
 	struct op *op = op_new(door.services, &hello_asker, s, &s->ops);
 	const struct origin *o = s->session->origin;
 	struct handshake h = { .auth = arena_str(&op->arena, auth) };
 	op->api = place_of(s)->api;
+	if (recovers(op->api))
+		op->row = read_arrival(op, s, h.auth);
 	if (o != NULL) {
 		h.query = o->query;
 		h.authorization = o->authorization;
@@ -217,11 +265,83 @@ static void on_expired(struct socket *s)
 	socket_disconnect(s);
 }
 
-static void on_closed(struct socket *s UNUSED, enum reason why UNUSED)
+/* --- Sessions that end, or wait to be taken up --- */
+
+static bool part_failed(struct op *op, const struct fault *fault);
+
+static void parted(struct op *op, const void *result UNUSED)
 {
+	op_reply(op, STR_NONE);
+}
+
+static void part(struct str session, struct str take, bool leaves)
+{
+	struct op *op = op_new(door.services, NULL, NULL, NULL);
+	bool *state = arena_alloc(&op->arena, sizeof(*state));
+	*state = leaves;
+	op->state = state;
+	op->session = arena_str(&op->arena, session);
+	op->take = arena_str(&op->arena, take);
+	op->caught = part_failed;
+	session_end(op, leaves, parted);
+}
+
+/* Redis is away: the session would live for ever if it were never told. */
+static bool part_failed(struct op *op, const struct fault *fault UNUSED)
+{
+	struct parting *p = xcalloc(1, sizeof(*p) + op->session.len + op->take.len);
+	memcpy(p->text, op->session.p, op->session.len);
+	memcpy(p->text + op->session.len, op->take.p, op->take.len);
+	p->session = (struct str){ p->text, op->session.len };
+	p->take = (struct str){ p->text + op->session.len, op->take.len };
+	p->leaves = *(const bool *)op->state;
+	list_push(&door.partings, &p->link);
+	op_reply(op, STR_NONE);
+	return true;
+}
+
+void events_part(struct str session, struct str take, bool leaves)
+{
+	part(session, take, leaves);
+}
+
+void events_redis_up(void)
+{
+	struct list waiting;
+	list_init(&waiting);
+	list_splice(&waiting, &door.partings);
+	LIST_EACH(&waiting, link) {
+		struct parting *p = LIST_OF(link, struct parting, link);
+		part(p->session, p->take, p->leaves);
+		free(p);
+	}
+}
+
+void events_unfollow(const struct op *asked, struct str room)
+{
+	struct op *op = op_new(door.services, NULL, NULL, NULL);
+	op->session = arena_str(&op->arena, asked->session);
+	op->take = arena_str(&op->arena, asked->take);
+	session_unfollow(op, arena_str(&op->arena, room), parted);
+}
+
+static void on_closed(struct socket *s, enum reason why)
+{
+	bool leaves = why == REASON_LEFT || why == REASON_DISCONNECTED || why == REASON_EVENTS_LOST;
+	if (s->take[0] != '\0' && why != REASON_TAKEN_OVER)
+		events_part((struct str){ s->pid, SOCKET_SID_LEN }, str_z(s->take), leaves);
 }
 
 /* --- Live events --- */
+
+/* The last argument of each event: where the client stands, should it have to come back (§13). */
+static void add_offset(struct json_out *j, uint64_t stamp)
+{
+	char text[STAMP_TEXT_MAX + 4];
+	int n = snprintf(text, sizeof(text), "%llu-%llu", (unsigned long long)stamp_epoch(stamp),
+	                 (unsigned long long)stamp_clock(stamp));
+	json_str(j, (struct str){ text, (size_t)n });
+}
 
 /* `42/nsp,[…]`: the Engine.IO and Socket.IO types, the namespace, then the API's own words. */
 static enum audience encode(const struct encoder *e, const struct feed_event *event, struct buf *out)
@@ -237,13 +357,23 @@ static enum audience encode(const struct encoder *e, const struct feed_event *ev
 	struct json_out j = json_out(out);
 	json_open(&j, '[');
 	enum audience audience = place->api->encode(event, &j);
+	if (event->stamp != 0 && recovers(place->api))
+		add_offset(&j, event->stamp);
 	json_close(&j, ']');
 	return audience;
 }
 
 static bool applies(const struct feed_event *event)
 {
-	return event->type == EVENT_REMOVED || event->type == EVENT_USER_DELETED;
+	return event->type == EVENT_REMOVED || event->type == EVENT_USER_DELETED ||
+	       event->type == EVENT_RESUMED;
+}
+
+/* Its client has come back elsewhere: this is what is left of the old connection. */
+static bool is_taken_over(const struct socket *s, const struct feed_event *event)
+{
+	return s->take[0] != '\0' && str_eq(event->session, (struct str){ s->pid, SOCKET_SID_LEN }) &&
+	       event->take > strtoll(s->take, NULL, 10);
 }
 
 /* On the user's own feed: a room is left, or the account is gone. */
@@ -251,6 +381,11 @@ static void apply(struct peer *p, const struct feed_event *event)
 {
 	struct socket *s = CONTAINER_OF(p, struct socket, peer);
 	char feed[3 * 128 + 8];
+	if (event->type == EVENT_RESUMED) {
+		if (is_taken_over(s, event))
+			session_close(s->session, REASON_TAKEN_OVER);
+		return;
+	}
 	if (event->type == EVENT_USER_DELETED) {
 		on_expired(s);
 		return;
@@ -301,6 +436,7 @@ static const struct nsp *find(const struct session *s, struct str name)
 void events_init(const struct services *services)
 {
 	door.services = services;
+	list_init(&door.partings);
 }
 
 void events_fini(void)
@@ -312,6 +448,8 @@ void events_fini(void)
 		free(place);
 	}
 	map_fini(&door.places);
+	LIST_EACH(&door.partings, link)
+		free(LIST_OF(link, struct parting, link));
 }
 
 const struct socket_app events_app = {

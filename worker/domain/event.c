@@ -60,6 +60,9 @@ static const struct field event_schema[] = {
 	FIELD_AS(event_wire, deleted_at, "deletedAt", F_INT),
 	FIELD_AS(event_wire, event.reaction, "reaction", F_OBJECT),
 	FIELD_AS(event_wire, event.emoji, "emoji", F_RAW),
+	FIELD_AS(event_wire, event.feed, "feed", F_STR),
+	FIELD_AS(event_wire, event.session, "session", F_STR),
+	FIELD_AS(event_wire, event.take, "take", F_INT),
 	{ 0 }
 };
 
@@ -75,7 +78,8 @@ static const char *const kind_words[] = {
 };
 
 #define NEED(member) (1u << NEED_##member)
-enum { NEED_room, NEED_user, NEED_message, NEED_message_id, NEED_content, NEED_reaction, NEED_emoji };
+enum { NEED_room, NEED_user, NEED_message, NEED_message_id, NEED_content, NEED_reaction, NEED_emoji,
+       NEED_feed, NEED_session };
 
 /* The strings that must be there; all that is not listed here has a fair meaning when it is absent. */
 static const size_t need_offsets[] = {
@@ -86,6 +90,8 @@ static const size_t need_offsets[] = {
 	[NEED_content] = offsetof(struct event_wire, event.content),
 	[NEED_reaction] = offsetof(struct event_wire, event.reaction),
 	[NEED_emoji] = offsetof(struct event_wire, event.emoji),
+	[NEED_feed] = offsetof(struct event_wire, event.feed),
+	[NEED_session] = offsetof(struct event_wire, event.session),
 };
 
 static const unsigned event_needs[EVENT_COUNT] = {
@@ -101,6 +107,7 @@ static const unsigned event_needs[EVENT_COUNT] = {
 	[EVENT_ADDED] = NEED(room),
 	[EVENT_REMOVED] = NEED(room),
 	[EVENT_USER_DELETED] = NEED(user),
+	[EVENT_RESUMED] = NEED(feed) | NEED(session),
 };
 
 /* The index of `word` among `n` words, or n. */

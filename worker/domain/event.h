@@ -38,6 +38,8 @@ struct feed_event {
 	enum event_type type;
 	uint64_t stamp;              /* 0 on feeds without a log */
 	struct str room, actor, user;
+	struct str feed, session;    /* RESUMED: by whose members it is to be heard, and which */
+	int64_t take;                /* RESUMED: how often that session was taken up */
 	enum room_kind kind;
 	struct str name;             /* raw: the room's */
 	struct strs users;

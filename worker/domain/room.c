@@ -34,6 +34,7 @@ static const char *const kinds[] = {
 static const struct function fn_create = { .name = "room_create", .at_least = 2 };
 static const struct function fn_direct = { .name = "room_direct", .at_least = 2 };
 static const struct function fn_enter = { .name = "room_enter", .reads = true, .at_least = 2 };
+static const struct function fn_follow = { .name = "room_follow", .at_least = 2 };
 static const struct function fn_list = { .name = "room_list", .reads = true, .at_least = 2 };
 static const struct function fn_members = { .name = "room_members", .reads = true, .at_least = 1 };
 static const struct function fn_add = { .name = "room_add", .at_least = 1 };
@@ -165,7 +166,10 @@ static void room_entered(struct op *op, const struct strs *reply)
 void room_enter(struct op *op, struct str id, enum want want, op_fn *then)
 {
 	op->then = then;
-	CALL(op, &fn_enter, room_entered, op->user, id, want_word(want));
+	if (op->session.p != NULL)
+		CALL(op, &fn_follow, room_entered, op->user, id, want_word(want), op->session, op->take);
+	else
+		CALL(op, &fn_enter, room_entered, op->user, id, want_word(want));
 }
 
 /* next, clock, room… */

@@ -24,6 +24,9 @@ const struct field user_fields[] = {
 };
 
 static const struct function fn_enter = { .name = "user_enter", .at_least = 2 };
+static const struct function fn_connect = { .name = "user_connect", .at_least = 7 };
+static const struct function fn_end = { .name = "session_end", .at_least = 1 };
+static const struct function fn_unfollow = { .name = "session_unfollow", .at_least = 1 };
 static const struct function fn_get = { .name = "user_get", .reads = true, .at_least = 1 };
 static const struct function fn_create = { .name = "user_create", .at_least = 1 };
 static const struct function fn_password = {
@@ -128,6 +131,64 @@ void user_enter(struct op *op, const struct claims *claims, op_fn *then)
 	     claims->username, fitting(claims->image, IMAGE_MAX_CHARS),
 	     fitting(claims->email, EMAIL_MAX_CHARS), conf.provision_users ? STR("1") : STR("0"),
 	     fallback_username(op, claims->sub));
+}
+
+/* --- By socket --- */
+
+enum { ARRIVED_FEEDS = 7 /* strings before the pairs */ };
+
+static void user_arrived(struct op *op, const struct strs *reply)
+{
+	struct arrived a = { 0 };
+
+	op->caught = NULL;
+	if (!user_read(reply->v[0], &op->arena, &a.entry.user) ||
+	    !stamp_parse(reply->v[1], &a.entry.stamp) || (reply->n - ARRIVED_FEEDS) % 2 != 0) {
+		op_fail(op, ERR_INTERNAL, NULL, NULL);
+		return;
+	}
+	a.pid = reply->v[3];
+	a.sid = reply->v[4];
+	a.take = reply->v[5];
+	a.recovered = str_eqz(reply->v[6], "1");
+	a.feeds = (struct strs){ reply->v + ARRIVED_FEEDS, reply->n - ARRIVED_FEEDS };
+	op->then(op, &a);
+}
+
+void user_connect(struct op *op, const struct claims *claims, const struct arrival *arrival,
+                  op_fn *then)
+{
+	if (!is_id(claims->sub)) {
+		op_fail(op, ERR_UNAUTHENTICATED, NULL, NULL);
+		return;
+	}
+	op->then = then;
+	op->caught = not_entered;
+	CALL(op, &fn_connect, user_arrived, claims->sub, fitting(claims->name, NAME_MAX_CHARS),
+	     claims->username, fitting(claims->image, IMAGE_MAX_CHARS),
+	     fitting(claims->email, EMAIL_MAX_CHARS), conf.provision_users ? STR("1") : STR("0"),
+	     fallback_username(op, claims->sub), arrival->pid, arrival->offset, arrival->api,
+	     op->services->worker, arrival->new_pid, arrival->new_sid,
+	     op_text(op, "%u", conf.recovery_window_ms));
+}
+
+static void session_told(struct op *op, const struct strs *reply)
+{
+	(void)reply;
+	op->then(op, NULL);
+}
+
+void session_end(struct op *op, bool leaves, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_end, session_told, op->session, op->take,
+	     leaves ? STR("0") : op_text(op, "%u", conf.recovery_window_ms));
+}
+
+void session_unfollow(struct op *op, struct str room, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_unfollow, session_told, op->session, op->take, room);
 }
 
 /* --- By password --- */

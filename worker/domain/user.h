@@ -26,6 +26,21 @@ struct signup {
 
 /* The name of a user's feed, in the op's arena: the id is escaped, as in all keys. */
 struct str user_feed(struct op *op, struct str id);
+/* A socket that comes, perhaps back. */
+struct arrival {
+	struct str pid, offset;      /* what the client says of its last session; STR_NONE: nothing */
+	struct str api;              /* where it comes to: only there can it be recovered */
+	struct str new_pid, new_sid; /* for a new session */
+};
+
+/* What a socket has: the session it had, or a new one. */
+struct arrived {
+	struct user_entry entry;
+	struct str pid, sid, take;
+	bool recovered;
+	struct strs feeds;           /* pairs of a feed and the stamp from where to hear it, as text */
+};
+
 /* How the Redis functions write a user, for those that a reply nests. */
 extern const struct field user_fields[];
 /* Reads a user that a Redis function wrote; false when it is not one. */
@@ -34,6 +49,13 @@ MUST_USE bool user_read(struct str json, struct arena *a, struct user *out);
 /* Who bears this token: made at first sight, updated by what it says. `then` gets a struct
  * user_entry. ERR_UNAUTHENTICATED: no id, deleted, or unknown and provision-users is off. */
 void user_enter(struct op *op, const struct claims *claims, op_fn *then);
+/* The same for a socket, with its session. `then` gets a struct arrived. */
+void user_connect(struct op *op, const struct claims *claims, const struct arrival *arrival,
+                  op_fn *then);
+/* The socket of op->session is over; it may be taken up again, or (`leaves`) not. `then` gets NULL. */
+void session_end(struct op *op, bool leaves, op_fn *then);
+/* The socket of op->session left a room. `then` gets NULL. */
+void session_unfollow(struct op *op, struct str room, op_fn *then);
 /* Makes an account. `then` gets a struct user. ERR_INVALID, ERR_TAKEN, ERR_UNAVAILABLE (too many
  * passwords wait). */
 void user_create(struct op *op, const struct signup *signup, op_fn *then);

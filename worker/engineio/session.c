@@ -173,6 +173,9 @@ void session_close(struct session *s, enum reason why)
 	if (s->probe != NULL)
 		ws_close(s->probe, why, NULL);
 	s->probe = NULL;
+	/* A session that waits for a last GET outlives its probe's deadlines. */
+	deadline_clear(&s->upgrade);
+	deadline_clear(&s->noop);
 	if (s->ws == NULL) {
 		close_polling(s, why);
 		return;

@@ -51,18 +51,12 @@ struct hold {
 	void *ctx;
 };
 
-/* A walk over a group's members as they were when it began. */
-struct walk {
-	struct walk *outer;
-	struct list *next;
-	struct member end;
-};
-
 struct hub {
 	struct sub *sub;
 	struct map topics;
 	struct list idle, open;
-	struct walk *walks;
+	struct list *next;           /* of the walk under way; NULL: there is none */
+	struct member end;           /* where it ends */
 	struct buf scratch;
 	size_t members;
 };
@@ -165,9 +159,8 @@ static void member_remove(struct hub *h, struct member *m)
 {
 	struct topic *t = m->group->topic;
 
-	for (struct walk *w = h->walks; w != NULL; w = w->outer)
-		if (w->next == &m->of_group)
-			w->next = m->of_group.next;
+	if (h->next == &m->of_group)
+		h->next = m->of_group.next;
 	list_remove(&m->of_group);
 	list_remove(&m->of_peer);
 	free(m);
@@ -176,27 +169,26 @@ static void member_remove(struct hub *h, struct member *m)
 	topic_check(h, t);
 }
 
-static void walk_begin(struct hub *h, struct walk *w, struct group *g)
+/* Walks over a group's members as they are now; one walk at a time. */
+static void walk_begin(struct hub *h, struct group *g)
 {
-	w->end = (struct member){ .group = g };
-	list_push(&g->members, &w->end.of_group);
-	w->next = g->members.next;
-	w->outer = h->walks;
-	h->walks = w;
+	assert(h->next == NULL);
+	list_push(&g->members, &h->end.of_group);
+	h->next = g->members.next;
 }
 
 /* The next member, or NULL: the walk is over. */
-static struct member *walk_next(struct hub *h, struct walk *w)
+static struct member *walk_next(struct hub *h)
 {
-	while (w->next != &w->end.of_group) {
-		struct member *m = LIST_OF(w->next, struct member, of_group);
-		w->next = w->next->next;
-		if (m->peer != NULL)
-			return m;
+	struct list *link = h->next;
+
+	if (link == &h->end.of_group) {
+		list_remove(link);
+		h->next = NULL;
+		return NULL;
 	}
-	list_remove(&w->end.of_group);
-	h->walks = w->outer;
-	return NULL;
+	h->next = link->next;
+	return LIST_OF(link, struct member, of_group);
 }
 
 /* --- telling --------------------------------------------------------------------------------- */
@@ -220,7 +212,6 @@ static void batch_close(struct group *g)
 
 static void group_tell(struct hub *h, struct group *g, const struct feed_event *e)
 {
-	struct walk w;
 	struct member *m;
 
 	if (list_empty(&g->members))
@@ -236,8 +227,8 @@ static void group_tell(struct hub *h, struct group *g, const struct feed_event *
 	struct batch *b = g->batch;
 	const uint32_t from = batch_len(b);
 	batch_frame(b, WS_TEXT, buf_view(&h->scratch));
-	walk_begin(h, &w, g);
-	while ((m = walk_next(h, &w)) != NULL) {
+	walk_begin(h, g);
+	while ((m = walk_next(h)) != NULL) {
 		const bool own = audience == HEAR_OTHERS && is_actor(m->peer, e);
 		if (is_told(m, e->stamp) && !own)
 			m->peer->vt->send(m->peer, b, from, batch_len(b));
@@ -249,15 +240,25 @@ static void group_tell(struct hub *h, struct group *g, const struct feed_event *
 static void group_apply(struct hub *h, struct group *g, const struct feed_event *e)
 {
 	const struct encoder *encoder = g->encoder;
-	struct walk w;
 	struct member *m;
 
 	if (encoder->apply == NULL || (encoder->applies != NULL && !encoder->applies(e)))
 		return;
-	walk_begin(h, &w, g);
-	while ((m = walk_next(h, &w)) != NULL)
+	walk_begin(h, g);
+	while ((m = walk_next(h)) != NULL)
 		if (is_told(m, e->stamp))
 			encoder->apply(m->peer, e);
+}
+
+/* To all members of a topic (NULL: there are none here): first the news, then what follows from it. */
+static void topic_tell(struct hub *h, struct topic *t, const struct feed_event *e)
+{
+	if (t == NULL)
+		return;
+	LIST_EACH(&t->groups, told)
+		group_tell(h, LIST_OF(told, struct group, link), e);
+	LIST_EACH(&t->groups, changed)
+		group_apply(h, LIST_OF(changed, struct group, link), e);
 }
 
 static void on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
@@ -267,22 +268,19 @@ static void on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 	struct arena arena = { 0 };
 	struct feed_event e;
 
-	if (t->members == 0)
+	if (t->members == 0 && list_empty(&t->holds))
 		return;
-	if (!event_read(json, &arena, &e)) {
+	if (event_read(json, &arena, &e)) {
+		e.stamp = stamp;
+		topic_tell(h, e.feed.p != NULL ? topic_get(h, e.feed) : t, &e);
+	} else {
 		log_warn("feed %.*s: an event that cannot be read", STR_ARG(f->name));
-		arena_fini(&arena);
-		return;
 	}
-	e.stamp = stamp;
-	LIST_EACH(&t->groups, told)
-		group_tell(h, LIST_OF(told, struct group, link), &e);
-	LIST_EACH(&t->groups, changed)
-		group_apply(h, LIST_OF(changed, struct group, link), &e);
 	arena_fini(&arena);
 }
 
-/* State that has no log is read anew by those who keep it; they are live again. */
+/* Some events are nowhere any more: those who had not heard them are lost. State that has no log is read anew
+ * by those who keep it. */
 static void on_gap(void *ctx, struct feed *f)
 {
 	struct hub *h = ctx;
@@ -291,11 +289,11 @@ static void on_gap(void *ctx, struct feed *f)
 	if (!f->logged)
 		return;
 	LIST_EACH(&t->groups, link) {
-		struct walk w;
 		struct member *m;
-		walk_begin(h, &w, LIST_OF(link, struct group, link));
-		while ((m = walk_next(h, &w)) != NULL)
-			m->peer->vt->lost(m->peer);
+		walk_begin(h, LIST_OF(link, struct group, link));
+		while ((m = walk_next(h)) != NULL)
+			if (m->since < f->last)
+				m->peer->vt->lost(m->peer);
 	}
 }
 
@@ -357,6 +355,11 @@ void hub_release(struct hub *h, struct str feed, void *ctx)
 	list_remove(&hold->link);
 	free(hold);
 	topic_check(h, t);
+}
+
+void hub_listen(struct hub *h, struct str feed)
+{
+	hub_hold(h, feed, NULL, h);
 }
 
 uint64_t hub_last(struct hub *h, struct str feed)

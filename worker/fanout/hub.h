@@ -57,6 +57,9 @@ typedef void feed_live_fn(void *ctx);
  * hub_release(ctx): hold, read the state, join, release. */
 bool hub_hold(struct hub *h, struct str feed, feed_live_fn *fn, void *ctx);
 void hub_release(struct hub *h, struct str feed, void *ctx);
+/* Follows a feed for ever whose events name in `feed` whose members they are for: what is said to this
+ * worker alone. */
+void hub_listen(struct hub *h, struct str feed);
 /* The stamp of the newest event handed out on that feed; 0 if it is not followed. */
 uint64_t hub_last(struct hub *h, struct str feed);
 

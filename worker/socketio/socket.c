@@ -192,14 +192,30 @@ void socket_identify(struct socket *s, struct str user, int64_t expires_s)
 		list_push(&all->expiry[expires_s % EXPIRY_SLOTS], &s->expiry);
 }
 
+static void fill_id(char to[SOCKET_SID_LEN], struct str id)
+{
+	if (id.len == SOCKET_SID_LEN)
+		memcpy(to, id.p, SOCKET_SID_LEN);
+}
+
+void socket_recover(struct socket *s, struct str sid, struct str pid, struct str take)
+{
+	fill_id(s->sid, sid);
+	fill_id(s->pid, pid);
+	snprintf(s->take, sizeof(s->take), "%.*s", STR_ARG(take));
+}
+
 void socket_accept(struct socket *s)
 {
-	char data[16 + SOCKET_SID_LEN];
+	char data[32 + 2 * SOCKET_SID_LEN];
 	if (s->open || s->closed)
 		return;
 	s->open = true;
 	session_connected(s->session, true);
-	int n = snprintf(data, sizeof(data), "{\"sid\":\"%.*s\"}", SOCKET_SID_LEN, s->sid);
+	int n = s->take[0] != '\0'
+	                ? snprintf(data, sizeof(data), "{\"sid\":\"%.*s\",\"pid\":\"%.*s\"}",
+	                           SOCKET_SID_LEN, s->sid, SOCKET_SID_LEN, s->pid)
+	                : snprintf(data, sizeof(data), "{\"sid\":\"%.*s\"}", SOCKET_SID_LEN, s->sid);
 	send_packet(s->session, SIO_CONNECT, s->nsp->name, STR_NONE, (struct str){ data, (size_t)n },
 	            (struct strs){ 0 });
 }
@@ -282,7 +298,7 @@ static void take_packet(struct session *session, const struct sio_packet *p, str
 		take_ack(s, p);
 		return;
 	case SIO_DISCONNECT:
-		socket_close(s, REASON_CLIENT_CLOSED);
+		socket_close(s, REASON_LEFT);
 		return;
 	case SIO_CONNECT:
 	case SIO_CONNECT_ERROR:

@@ -55,6 +55,8 @@ struct socket {
 	int64_t expires_s;
 	uint64_t next_ack;
 	char sid[SOCKET_SID_LEN];
+	char pid[SOCKET_SID_LEN];    /* names its recoverable session: the client's secret */
+	char take[12];               /* how often that was taken up; empty: it has none */
 	bool open, closed;
 };
 
@@ -68,6 +70,8 @@ extern const struct session_upper socketio_upper;
 struct str socket_sid(const struct socket *s);
 /* Whose socket it is, until when (seconds since 1970; 0: for ever). */
 void socket_identify(struct socket *s, struct str user, int64_t expires_s);
+/* Its session (protocol.md §13): the client is told the pid, and the sid that goes with it. */
+void socket_recover(struct socket *s, struct str sid, struct str pid, struct str take);
 /* The client is in: CONNECT with its sid. */
 void socket_accept(struct socket *s);
 /* CONNECT_ERROR {message} and the end of the socket. */

@@ -252,18 +252,25 @@ static void hello_answered(void *ctx, const redisReply *reply)
 	             forgot ? 0 : stamp_make(epoch, numbers[2]));
 }
 
+static struct str run_id_find(const redisReply *reply)
+{
+	struct str info = reply->type == REDIS_REPLY_STRING ? reply_text(reply) : STR_NONE;
+
+	while (info.len > 0) {
+		struct str line = str_cut(&info, '\n');
+		if (str_eq(str_cut(&line, ':'), STR("run_id")))
+			return str_cut(&line, '\r');
+	}
+	return STR_NONE;
+}
+
 static void info_answered(void *ctx, const redisReply *reply)
 {
 	struct calls *c = ctx;
 
 	if (reply == NULL)
 		return;
-	struct str info = reply->type == REDIS_REPLY_STRING ? reply_text(reply) : STR_NONE;
-	struct str line = STR_NONE;
-	while (info.len > 0 && !str_starts(line, STR("run_id:")))
-		line = str_cut(&info, '\n');
-	struct str value = str_from(line, STR("run_id:").len);
-	const struct str run_id = str_cut(&value, '\r');
+	const struct str run_id = run_id_find(reply);
 	if (run_id.len == 0 || run_id.len >= RUN_ID_MAX) {
 		hello_refused(c, reply);
 		return;

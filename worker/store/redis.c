@@ -262,8 +262,8 @@ static void greeted(void *ctx, const redisReply *reply)
 
 	if (reply == NULL)
 		return;
-	if (reply->type == REDIS_REPLY_ERROR) {
-		redis_drop(r, reply->str);
+	if (reply->type != REDIS_REPLY_STATUS) {
+		redis_drop(r, reply->type == REDIS_REPLY_ERROR ? reply->str : "no answer to PING");
 		return;
 	}
 	r->state = REDIS_UP;

@@ -45,8 +45,9 @@ struct refill {
 	unsigned acks;               /* subscriptions to come */
 	size_t n;
 	uint64_t floor;              /* nothing is missing up to here */
-	uint64_t upto;               /* where it ends; 0: not fixed yet */
-	uint64_t barrier;            /* the ping that was sent after that */
+	uint64_t upto;               /* where it ends; 0: the first page will say */
+	uint64_t barrier;            /* the ping that was sent after that page; 0: none is needed */
+	bool begun;                  /* the first page came */
 	bool more;                   /* another page is to be read */
 	struct list page;
 	struct fetch *fetch;
@@ -140,6 +141,12 @@ size_t refill_feed(struct refill *r, struct str feed, uint64_t since, bool waits
 		r->floor = since;
 	r->acks += waits;
 	return r->n;
+}
+
+void refill_until(struct refill *r, uint64_t upto)
+{
+	if (upto > r->upto)
+		r->upto = upto;
 }
 
 void refill_lower(struct refill *r, struct str feed, uint64_t since)
@@ -251,10 +258,13 @@ static void page_first(struct refill *r, uint64_t upto)
 {
 	struct refills *rs = r->all;
 
-	r->upto = upto;
-	r->barrier = ++rs->pings;
+	r->begun = true;
 	for (size_t i = 0; i < r->n; i++)
 		rs->owner->covered(rs->ctx, r->feeds[i].feed, upto);
+	if (r->upto != 0)
+		return;
+	r->upto = upto;
+	r->barrier = ++rs->pings;
 	rs->owner->ping(rs->ctx, r->barrier);
 }
 
@@ -288,7 +298,7 @@ static void page_came(struct op *op, const struct strs *reply)
 			entries_free(&r->page);
 			refill_retry(r);
 		} else {
-			if (r->upto == 0 && stamp_parse(reply->v[0], &upto))
+			if (!r->begun && stamp_parse(reply->v[0], &upto))
 				page_first(r, upto);
 			refill_turn_page(r);
 			refills_hand_out(rs);

@@ -64,6 +64,8 @@ struct refill *refill_new(struct refills *rs);
 /* One more feed, to be read from after `since`; `waits`: its subscription is still under way. Returns
  * how many it has now, at most REFILL_FEEDS. */
 size_t refill_feed(struct refill *r, struct str feed, uint64_t since, bool waits);
+/* It ends at `upto`, which was handed out already; else it ends at the time of its first page. */
+void refill_until(struct refill *r, uint64_t upto);
 /* The subscription of one of those that wait is there, or no longer wanted. */
 void refill_acked(struct refill *r);
 /* Reads this feed from an earlier stamp; only while the refill waits. */

@@ -32,6 +32,7 @@ struct channel {
 	enum channel_state state;
 	bool resumed;                /* the connection was new since the feed was opened */
 	uint64_t covered;            /* up to here its log was read */
+	uint64_t until;              /* what is wanted ends here; 0: now */
 	struct refill *refill;       /* that waits for this channel's subscription */
 	struct list link;            /* among all */
 	struct list change;          /* is not what it should be; looked at, at the end of the turn */
@@ -83,10 +84,11 @@ static void channel_change(struct sub *s, struct channel *ch)
 	event_active(&s->flush, EV_TIMEOUT, 0);
 }
 
-/* The feed's log is to be read from feed->last on; nothing later is handed out before. */
-static void channel_want(struct sub *s, struct channel *ch)
+/* The feed's log is to be read from feed->last to `until` (0: now); nothing later is handed out before. */
+static void channel_want(struct sub *s, struct channel *ch, uint64_t until)
 {
 	const uint64_t last = ch->feed->last;
+	const bool wanted = !list_empty(&ch->want);
 
 	if (!redis_is_up(s->redis))
 		return;              /* all are refilled once it is up */
@@ -96,6 +98,10 @@ static void channel_want(struct sub *s, struct channel *ch)
 	}
 	if (last < s->refills.limit)
 		s->refills.limit = last;
+	if (!wanted)
+		ch->until = until;
+	else if (until == 0 || (ch->until != 0 && until > ch->until))
+		ch->until = until;
 	list_remove(&ch->want);
 	list_push(&s->wants, &ch->want);
 	event_active(&s->flush, EV_TIMEOUT, 0);
@@ -121,7 +127,7 @@ static bool channel_take(struct sub *s, struct channel *ch, uint64_t stamp, uint
 		return true;
 	if (ch->feed->last != 0 && prev > ch->feed->last) {
 		if (stamp > ch->covered) {
-			channel_want(s, ch);
+			channel_want(s, ch, 0);
 			return false;
 		}
 		channel_gap(s, ch, prev);
@@ -179,7 +185,7 @@ static void refill_all(struct sub *s)
 		if (ch->feed == NULL || !ch->feed->logged)
 			continue;
 		if (ch->feed->last != 0)
-			channel_want(s, ch);
+			channel_want(s, ch, 0);
 		else
 			ch->resumed = true;
 	}
@@ -256,20 +262,23 @@ static void settle_changes(struct sub *s)
 	command_send(s, &out);
 }
 
+/* Those that end now, and those that end where they have been before, apart. */
 static void refill_wants(struct sub *s)
 {
-	struct refill *r = NULL;
+	struct refill *open[2] = { NULL, NULL };
 
 	while (!list_empty(&s->wants)) {
 		struct channel *ch = LIST_OF(s->wants.next, struct channel, want);
-		list_remove(&ch->want);
+		struct refill **r = &open[ch->until != 0];
 		const bool waits = ch->state != CHANNEL_IN;
-		if (r == NULL)
-			r = refill_new(&s->refills);
+		list_remove(&ch->want);
+		if (*r == NULL)
+			*r = refill_new(&s->refills);
+		refill_until(*r, ch->until);
 		if (waits)
-			ch->refill = r;
-		if (refill_feed(r, ch->name, ch->feed->last, waits) == REFILL_FEEDS)
-			r = NULL;
+			ch->refill = *r;
+		if (refill_feed(*r, ch->name, ch->feed->last, waits) == REFILL_FEEDS)
+			*r = NULL;
 	}
 	s->refills.limit = UINT64_MAX;
 	refills_start(&s->refills);
@@ -295,8 +304,7 @@ static struct str element(const redisReply *reply, size_t i)
 	return e->type == REDIS_REPLY_STRING ? (struct str){ e->str, e->len } : STR_NONE;
 }
 
-/* "<prev> <id> <json>" */
-static bool message_parse(struct str *text, uint64_t *prev, uint64_t *stamp)
+bool feed_message(struct str *text, uint64_t *prev, uint64_t *stamp)
 {
 	return stamp_parse(str_cut(text, ' '), prev) && stamp_parse(str_cut(text, ' '), stamp) &&
 	       text->len > 0;
@@ -314,7 +322,7 @@ static void message_came(struct sub *s, const redisReply *reply)
 		s->owner->event(s->ctx, ch->feed, 0, text);
 		return;
 	}
-	if (!message_parse(&text, &prev, &stamp)) {
+	if (!feed_message(&text, &prev, &stamp)) {
 		log_warn("feed %.*s: a message that is no event", STR_ARG(ch->name));
 		return;
 	}
@@ -487,11 +495,14 @@ void feed_since(struct sub *s, struct feed *f, uint64_t since)
 
 	if (!f->logged || since == 0 || (f->last != 0 && since >= f->last))
 		return;
+	const bool live = f->state == FEED_LIVE;
+	/* What comes after f->last comes by itself; only what lies before is to be read again. */
+	const uint64_t until = live ? f->last : 0;
 	/* Live since before that state was read: nothing can be missing. */
-	const bool fresh = f->last == 0 && f->state == FEED_LIVE && !ch->resumed;
+	const bool fresh = f->last == 0 && live && !ch->resumed;
 	f->last = since;
 	if (!fresh)
-		channel_want(s, ch);
+		channel_want(s, ch, until);
 }
 
 /* Whether Redis forgot what was handed out: its new epoch began before that. */

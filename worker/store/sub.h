@@ -47,4 +47,8 @@ void feed_since(struct sub *s, struct feed *f, uint64_t since);
 /* The command connection came up: what worker_hello told, see calls_owner. */
 void sub_epoch(struct sub *s, uint64_t now, uint64_t epoch_start);
 
+/* Takes apart what is published on a feed with a log, "<prev> <id> <json>", and leaves the JSON in *text.
+ * False when it is no such thing. Pure. */
+MUST_USE bool feed_message(struct str *text, uint64_t *prev, uint64_t *stamp);
+
 #endif
