@@ -97,12 +97,12 @@ tsan: ; @$(MAKE) SANITIZE=thread ## build with the thread sanitizer
 layers: ## check that includes point one way
 	@scripts/check-layers
 
-lint: ## compile with -Werror, check layers, clang-tidy, cppcheck, shellcheck, luac
+lint: ## compile with -Werror, check layers, shellcheck, luacheck, cppcheck, clang-tidy
 	@scripts/setup --dev
 	@scripts/lint
 
-format: ## format all C by .clang-format
-	@clang-format -i $$(git ls-files '*.c' '*.h')
+format: ## format the lines of C that changed since the last commit
+	@git clang-format --extensions c,h
 
 sample: all ## write confab.conf anew from the table of directives
 	@build/confab --print-conf > confab.conf

@@ -11,7 +11,7 @@
 
 enum { MAP_FIRST = 8 };
 
-static uint64_t map_hash(struct str key)
+static uint32_t map_hash(struct str key)
 {
 	static unsigned char secret[crypto_shorthash_KEYBYTES];
 	static bool have_secret;
@@ -23,16 +23,21 @@ static uint64_t map_hash(struct str key)
 		have_secret = true;
 	}
 	crypto_shorthash((unsigned char *)&hash, (const unsigned char *)key.p, key.len, secret);
-	return hash;
+	return (uint32_t)hash;
+}
+
+static struct str slot_key(const struct map_slot *slot)
+{
+	return (struct str){ slot->key, slot->len };
 }
 
 /* The slot with this key, or the free one where it would be put; there is always a free one. */
-static struct map_slot *map_find(const struct map *m, struct str key, uint64_t hash)
+static struct map_slot *map_find(const struct map *m, struct str key, uint32_t hash)
 {
 	size_t i = hash & (m->cap - 1);
 
 	while (m->slots[i].value &&
-	       (m->slots[i].hash != hash || !str_eq(m->slots[i].key, key)))
+	       (m->slots[i].hash != hash || !str_eq(slot_key(&m->slots[i]), key)))
 		i = (i + 1) & (m->cap - 1);
 	return &m->slots[i];
 }
@@ -45,7 +50,7 @@ static void map_grow(struct map *m)
 	m->slots = xcalloc(m->cap, sizeof(*m->slots));
 	for (size_t i = 0; i < old.cap; i++)
 		if (old.slots[i].value)
-			*map_find(m, old.slots[i].key, old.slots[i].hash) = old.slots[i];
+			*map_find(m, slot_key(&old.slots[i]), old.slots[i].hash) = old.slots[i];
 	free(old.slots);
 }
 
@@ -62,15 +67,15 @@ void *map_get(const struct map *m, struct str key)
 
 void *map_put(struct map *m, struct str key, void *value)
 {
-	const uint64_t hash = map_hash(key);
+	const uint32_t hash = map_hash(key);
 
-	assert(value);
+	assert(value && key.len <= UINT32_MAX);
 	if (m->n >= m->cap / 4 * 3)
 		map_grow(m);
 	struct map_slot *slot = map_find(m, key, hash);
 	void *before = slot->value;
 	/* The key is replaced too: the old one lived in the old value. */
-	*slot = (struct map_slot){ .key = key, .value = value, .hash = hash };
+	*slot = (struct map_slot){ .key = key.p, .value = value, .len = (uint32_t)key.len, .hash = hash };
 	m->n += !before;
 	return before;
 }

@@ -44,8 +44,7 @@ void child_title(const char *title)
 	size_t room = room_for_title();
 	if (room <= strlen(title))
 		return;
-	memset(program_invocation_name, 0, room);
-	memcpy(program_invocation_name, title, strlen(title));
+	strncpy(program_invocation_name, title, room);
 }
 
 const char *child_end(int status, char *out, size_t size)

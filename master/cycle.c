@@ -15,6 +15,7 @@
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "master/announce.h"
 #include "master/functions.h"
 #include "master/host.h"
@@ -47,6 +48,8 @@ struct master {
 	struct redis_server *server; /* NULL: Redis is not ours */
 	struct functions *functions;
 	struct lease lease;
+	struct metrics *metrics;     /* of `workers` workers */
+	unsigned workers;
 	struct crew *crew;
 	int inbox[2];
 	struct buf bytes;            /* of the message that is being read */
@@ -341,12 +344,18 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 		snprintf(why, size, "socketpair: %s", strerror(errno));
 		return false;
 	}
+	m->workers = conf.workers;
+	m->metrics = metrics_map(m->workers);
+	if (m->metrics == NULL) {
+		snprintf(why, size, "memory for metrics: %s", strerror(errno));
+		return false;
+	}
 	m->lease = (struct lease){ .client = m->client,
 		                   .functions = m->functions,
 		                   .host = m->host.id };
 	const struct crew_setup setup = {
 		.body = worker, .host = &m->host, .functions = functions_path(m->functions),
-		.master = m->inbox[WRITE], .leave = leave, .arg = m,
+		.master = m->inbox[WRITE], .metrics = m->metrics, .leave = leave, .arg = m,
 	};
 	m->crew = crew_new(&setup, why, size);
 	return m->crew != NULL;
@@ -356,6 +365,8 @@ static void master_close(struct master *m)
 {
 	if (m->crew != NULL)
 		crew_free(m->crew);
+	if (m->metrics != NULL)
+		metrics_unmap(m->metrics, m->workers);
 	for (size_t i = 0; i < COUNT_OF(m->inbox); i++) {
 		if (m->inbox[i] >= 0)
 			close(m->inbox[i]);

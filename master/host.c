@@ -15,7 +15,7 @@
 #include "common/conf.h"
 #include "common/id.h"
 
-enum { ID_BYTES = 6 };
+enum { ID_BYTES = 6, ID_DIGITS = 12 };
 
 static bool make_dir(const char *path)
 {
@@ -139,7 +139,7 @@ static bool lock_data_dir(struct host *h, char *why, size_t size)
 		snprintf(why, size, "data-dir: %s: %s", path, strerror(errno));
 		return false;
 	}
-	if (strlen(line) != 2 * ID_BYTES || strspn(line, "0123456789abcdef") != 2 * ID_BYTES) {
+	if (strlen(line) != ID_DIGITS || strspn(line, "0123456789abcdef") != ID_DIGITS) {
 		snprintf(why, size, "data-dir: %s does not hold 12 hex digits", path);
 		return false;
 	}

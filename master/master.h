@@ -5,6 +5,7 @@
 #include "common/conf.h"
 
 struct master;
+struct metrics;
 
 /* What a worker inherits. All descriptors are close-on-exec and stay open in the master. */
 struct inheritance {
@@ -17,7 +18,7 @@ struct inheritance {
 	unsigned char sid_key[32];   /* shared by the workers of this master: who made a sid */
 	char host[33]; /* names this host in Redis and in sids: 12 hex digits, kept in data-dir */
 	const char *functions;       /* path of the Lua library, for messages */
-	void *metrics;               /* this worker's page of shared counters, or NULL */
+	struct metrics *metrics;     /* the counters of all workers, by index (common/metrics.h) */
 };
 
 /* The body of a worker process; given to master_run so that the master does not depend on it.

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "master/child.h"
 #include "master/listen.h"
 #include "master/times.h"
@@ -129,6 +130,7 @@ static NORETURN void be_worker(const struct crew *c, const struct place *p, pid_
 	struct inheritance in = {
 		.index = p->index, .count = c->count, .generation = p->generation,
 		.inbox = p->inbox[READ], .master = c->setup.master, .functions = c->setup.functions,
+		.metrics = c->setup.metrics,
 	};
 	memcpy(in.listeners, p->listeners, sizeof(in.listeners));
 	memcpy(in.sid_key, c->sid_key, sizeof(in.sid_key));
@@ -314,6 +316,7 @@ bool crew_reaped(struct crew *c, pid_t pid, int status, struct crew_member *who)
 	p->crashes = p->backoff_ms > 0 ? p->crashes + 1 : 0;
 	log_end(c, p, status);
 	*who = (struct crew_member){ p->index, p->generation };
+	metrics_clear(&c->setup.metrics[p->index]);
 	p->pid = 0;
 	p->ready = false;
 	place_enter(p, PLACE_EMPTY, p->backoff_ms);

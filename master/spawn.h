@@ -17,6 +17,7 @@ struct crew_setup {
 	struct host *host;
 	const char *functions;
 	int master;                  /* to the master's inbox */
+	struct metrics *metrics;     /* a page for each worker */
 	void (*leave)(void *master);
 	void *arg;
 };

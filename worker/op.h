@@ -8,6 +8,7 @@
 #include "common/list.h"
 
 struct op;
+struct metrics;
 
 /* What one worker's requests work with; wired by worker.c, alive as long as the worker. */
 struct services {
@@ -16,6 +17,8 @@ struct services {
 	struct hasher *hasher;       /* domain/hasher.h */
 	struct str worker;           /* our name in Redis: HOST.N.GENERATION */
 	struct token_keys *keys;     /* common/token.h */
+	const struct metrics *metrics;       /* common/metrics.h: the pages of … */
+	unsigned workers;            /* … so many workers */
 };
 
 /* A continuation: what a domain verb came to. The result is borrowed for the time of the call. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "worker/api/door.h"
 #include "worker/domain/hasher.h"
 #include "worker/mounts.h"
@@ -206,6 +208,37 @@ static const struct calls_owner redis_owner = {
 	.functions_missing = on_functions_missing,
 };
 
+/* --- Metrics --- */
+
+_Static_assert((unsigned)REASON_COUNT <= METRIC_REASONS, "a cell for each reason");
+
+/* All that is counted anyway, put where the other workers see it. */
+static void publish(const struct worker *w)
+{
+	struct metrics *page = &w->in->metrics[w->in->index];
+	size_t feeds, members;
+	hub_counts(w->services.hub, &feeds, &members);
+	const uint64_t cells[METRIC_CLOSED] = {
+		[METRIC_CONNECTIONS] = w->engine.n_sessions,
+		[METRIC_TCP] = w->net.n_conns,
+		[METRIC_SOCKETS] = w->sockets.n,
+		[METRIC_FEEDS] = feeds,
+		[METRIC_MEMBERS] = members,
+		[METRIC_QUEUE_BYTES] = w->net.queued + w->engine.queued,
+		[METRIC_CALLS_PENDING] = calls_pending(w->services.calls),
+		[METRIC_REDIS_UP] = calls_up(w->services.calls),
+		[METRIC_OPENED] = w->engine.opened,
+		[METRIC_REQUESTS] = w->http.requests,
+		[METRIC_EVENTS] = w->sockets.events,
+		[METRIC_DELIVERIES] = hub_deliveries(w->services.hub),
+		[METRIC_CALLS] = calls_count(w->services.calls),
+	};
+	for (unsigned m = 0; m < METRIC_CLOSED; m++)
+		metrics_put(page, m, cells[m]);
+	for (unsigned r = 0; r < REASON_COUNT; r++)
+		metrics_put(page, METRIC_CLOSED + r, w->engine.closed[r]);
+}
+
 /* --- The loop --- */
 
 /* The end of a turn: what happened in it is encoded by now; write it, then free what is over. */
@@ -218,6 +251,7 @@ static void tick(struct worker *w)
 	/* Writing may have ended connections, and with them sessions. */
 	engine_tick(&w->engine);
 	sockets_tick(&w->sockets);
+	publish(w);
 	clock_stale();
 }
 
@@ -264,13 +298,14 @@ static void wire(struct worker *w)
 	w->net.hand_over = hand_over;
 	w->net.ctx = w;
 	http_init(&w->http, &w->deadlines, mounts);
-	for (size_t i = 0; i < SID_HOST; i++)
-		sscanf(in->host + 2 * i, "%2hhx", &host[i]);
+	sodium_hex2bin(host, sizeof(host), in->host, 2 * sizeof(host), NULL, NULL, NULL);
 	engine_init(&w->engine, &w->deadlines, in->index, in->count, in->sid_key, host);
 	mounts_engine = &w->engine;
 	w->services.calls = calls_new(w->base, &conf.redis, &redis_owner, w);
 	w->services.hasher = hasher_new(w->base);
 	w->services.hub = hub_new();
+	w->services.metrics = in->metrics;
+	w->services.workers = in->count;
 	w->sub = sub_new(w->base, &conf.redis, &w->services, &hub_sub_owner, w->services.hub);
 	hub_attach(w->services.hub, w->sub);
 	listen_by_name(w);

@@ -6,7 +6,8 @@
 --
 -- Identifiers from outside are escaped in keys and feed names (% and : as %25 and %3A, the user id
 -- "name" as %6Eame), so that none of them can spell another key. Keys beside those of the verbs'
--- contracts: `clock` numbers all entries of all feeds, joins and identifiers.
+-- contracts: `clock` numbers all entries of all feeds, joins and identifiers; `counts` is a hash of
+-- how many rooms and messages there are.
 
 local VERSION = 1
 local SENT_SECONDS = 600     -- how long a clientMessageId is remembered
@@ -21,9 +22,9 @@ local LOG_LINGERS = 600      -- seconds that the log of a removed room can still
 
 local NO_NAME = 'user:%6Eame'
 
--- Lua writes 1e14 and above with an exponent.
+-- A whole number; Lua writes 1e14 and above with an exponent.
 local function text(n)
-	return string.format('%.0f', n)
+	return string.format('%d', n)
 end
 
 local function refuse(word, detail)
@@ -58,7 +59,7 @@ local function direct_key(a, b)
 	return 'room:direct:' .. escaped(a) .. ':' .. escaped(b)
 end
 
--- Time, clock, identifiers
+-- Time, clock, counts, identifiers
 
 local function now_ms()
 	local t = redis.call('TIME')
@@ -73,6 +74,10 @@ end
 local function stamp()
 	local at = redis.call('MGET', 'epoch', 'clock')
 	return (at[1] or '1') .. '-' .. (at[2] or '0')
+end
+
+local function count(what, by)
+	redis.call('HINCRBY', 'counts', what, by)
 end
 
 -- A letter, 11 hex digits of time in ms, 12 of the clock: text order is order in time.
@@ -92,6 +97,11 @@ local function json(s)
 	return cjson.encode(s)
 end
 
+-- An identifier of ours, which needs no escapes.
+local function literal(id)
+	return '"' .. id .. '"'
+end
+
 local function quoted(s)
 	return s and s ~= '' and json(s) or 'null'
 end
@@ -107,7 +117,7 @@ local function quoted_list(list)
 end
 
 local function event_json(type, room, kind, actor, rest)
-	return '{"type":"' .. type .. '","room":' .. json(room) .. ',"kind":"' .. kind ..
+	return '{"type":"' .. type .. '","room":' .. literal(room) .. ',"kind":"' .. kind ..
 		'","actor":' .. json(actor) .. rest .. '}'
 end
 
@@ -117,13 +127,14 @@ end
 -- said.
 local function publish(feed, event, max, clock)
 	local kind = feed:sub(1, 4)
-	local set = redis.call('MGET', 'epoch', 'log-max:' .. kind)
+	-- FEED:last, for a log is far slower to ask for its last entry.
+	local set = redis.call('MGET', 'epoch', 'log-max:' .. kind, feed .. ':last')
 	local id = (set[1] or '1') .. '-' .. text(clock or tick())
 	local log = feed .. ':log'
-	local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-	local prev = last and last[1] or '0-0'
+	local prev = set[3] or '0-0'
 	max = max or set[2] or LOG_MAX[kind]
 	redis.call('XADD', log, 'MAXLEN', '~', max, id, 'p', prev, 'e', event)
+	redis.call('SET', feed .. ':last', id)
 	redis.call('PUBLISH', feed, prev .. ' ' .. id .. ' ' .. event)
 	return id
 end

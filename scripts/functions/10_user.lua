@@ -174,14 +174,14 @@ end
 local function password_wrong(subject, limit)
 	limit = tonumber(limit) or 0
 	if limit < 1 then return { '0' } end
-	local key, now, count = 'wrong:' .. subject, now_ms(), 0
+	local key, now, wrong = 'wrong:' .. subject, now_ms(), 0
 	redis.call('LPUSH', key, text(now))
 	redis.call('LTRIM', key, 0, limit - 1)
 	redis.call('PEXPIRE', key, WRONG_MS)
 	for _, at in ipairs(redis.call('LRANGE', key, 0, -1)) do
-		if now - at < WRONG_MS then count = count + 1 end
+		if now - at < WRONG_MS then wrong = wrong + 1 end
 	end
-	return { text(count) }
+	return { text(wrong) }
 end
 
 writes('user_enter', user_enter)

@@ -78,7 +78,9 @@ local function room_drop(r)
 	redis.call('DEL', r.key, r.key .. ':members', r.key .. ':read')
 	if r.kind == 'direct' then redis.call('DEL', direct_key(r.a, r.b)) end
 	redis.call('EXPIRE', r.key .. ':log', LOG_LINGERS)
+	redis.call('EXPIRE', r.key .. ':last', LOG_LINGERS)
 	redis.call('SADD', 'purging', r.id)
+	count('rooms', -1)
 end
 
 -- Takes a member out and tells the room; true if the room went with them.
@@ -128,6 +130,7 @@ local function room_make(r, members)
 		end
 	end
 	redis.call('HSET', r.key, unpack(set))
+	count('rooms', 1)
 	for _, user in ipairs(members) do room_join_member(r, user) end
 	return r
 end

@@ -30,6 +30,7 @@ local function messages_drop(room, n)
 		redis.call('DEL', message_key(id), message_key(id) .. ':reactions')
 	end
 	redis.call('ZREMRANGEBYRANK', list, 0, n - 1)
+	count('messages', -#ids)
 	return #ids
 end
 

@@ -1,6 +1,6 @@
 -- Messages: posting, changing, reading.
 --
--- message:ID is a hash: room, author, content, created, updated, deleted, reply, attachments (a
+-- message:ID is a hash: room, author, content, created, updated (once it was), deleted, reply, attachments (a
 -- JSON array as it came), forward (the original's id), read. message:ID:reactions is a hash of
 -- "USER<tab>EMOJI" to "ID MS". room:ID:messages lists the ids by clock; an id holds its own time
 -- and clock. `want` as in rooms.
@@ -16,6 +16,7 @@ local function message_load(id)
 	if not f[1] then return nil end
 	local m = { id = id, key = message_key(id) }
 	for i, field in ipairs(MESSAGE_FIELDS) do m[field] = f[i] or nil end
+	m.updated = m.updated or m.created
 	return m
 end
 
@@ -50,7 +51,7 @@ local function message_json(m, kind, known, nested)
 	local original = m.reply and not nested and message_load(m.reply)
 	local reply_to = original and message_json(original, kind, known, true) or 'null'
 	local reactions = m.deleted and '[]' or m.reactions or reactions_json(m, known)
-	return '{"id":' .. json(m.id) .. ',"room":' .. json(m.room) .. ',"kind":"' .. kind ..
+	return '{"id":' .. literal(m.id) .. ',"room":' .. literal(m.room) .. ',"kind":"' .. kind ..
 		'","author":{"id":' .. json(author.id) .. ',"username":' .. json(author.username) ..
 		',"name":' .. json(author.name) .. ',"image":' .. quoted(author.image) ..
 		'},"content":' .. json(m.deleted and DELETED_CONTENT or m.content) ..
@@ -66,6 +67,14 @@ local function message_entered(user, id, room, want)
 	local r = room_entered(room, user, want)
 	local m = message_load(id)
 	if not m or m.room ~= room then refuse('NOMESSAGE', 'message') end
+	return m, r
+end
+
+-- The same wherever it is; whoever is not in its room learns no more than that there is none.
+local function message_found(user, id)
+	local m = message_load(id)
+	local r = m and room_load(m.room)
+	if not r or not is_member(r, user) then refuse('NOMESSAGE', 'message') end
 	return m, r
 end
 
@@ -116,7 +125,7 @@ local function message_store(r, m, now, cid, history_max)
 	local clock = tick()
 	m.id = new_id('m', now, clock)
 	m.key = message_key(m.id)
-	m.created, m.updated, m.reactions = text(now), text(now), '[]'
+	m.created, m.reactions = text(now), '[]'
 	local set = {}
 	for _, field in ipairs(MESSAGE_FIELDS) do
 		if m[field] then
@@ -125,8 +134,10 @@ local function message_store(r, m, now, cid, history_max)
 		end
 	end
 	redis.call('HSET', m.key, unpack(set))
+	m.updated = m.created
 	redis.call('ZADD', r.key .. ':messages', text(clock), m.id)
 	redis.call('HINCRBY', r.key, 'posts', 1)
+	count('messages', 1)
 	redis.call('HINCRBY', r.key .. ':read', m.author, 1)
 	if cid ~= '' then
 		redis.call('SET', user_key(m.author) .. ':sent:' .. cid, m.id, 'EX', SENT_SECONDS)
@@ -254,19 +265,19 @@ local function message_unreact(user, message, room, want, emoji)
 	return { reaction_json(message, user_load(user), emoji, id, at), '1' }
 end
 
--- The message that one was forwarded from, as JSON.
+-- The message that one was forwarded from, as JSON; what that one replied to is not forwarded.
 local function original_json(m, known)
 	local original = m.forward and message_load(m.forward)
 	local r = original and room_load(original.room)
-	return r and message_json(original, r.kind, known) or 'null'
+	return r and message_json(original, r.kind, known, true) or 'null'
 end
 
 -- Posts a message's content and attachments in another room, or in the same one again.
 -- keys: those of message_post for the target, and message:ID, room:ID:members
 -- args: user message room want target_room target_want client_message_id rate burst history_max
---   log_max
--- reply: message (the new one), original ("null" if it is gone, or the client_message_id was a
---   plain post's)
+--   log_max   (room "" = whichever it is in)
+-- reply: message (the new one), original (without replyTo; "null" if it is gone, or the
+--   client_message_id was a plain post's)
 -- publishes: room:TARGET "forwarded"
 -- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; NOROOM targetRoom;
 --   NOTMEMBER targetRoom; FORBIDDEN targetRoom; NOUSER user; USERDELETED user; INVALID
@@ -280,7 +291,12 @@ local function message_forward(user, message, room, want, target, target_want, c
 	end
 	local u = user_acting(user)
 	known[user] = u
-	local source, from = message_entered(user, message, room, want)
+	local source, from
+	if room == '' then
+		source, from = message_found(user, message)
+	else
+		source, from = message_entered(user, message, room, want)
+	end
 	if source.deleted then refuse('MSGDELETED', 'message') end
 	local r = room_postable(u, target, target_want, 'targetRoom')
 	local now = now_ms()
@@ -289,7 +305,7 @@ local function message_forward(user, message, room, want, target, target_want, c
 		attachments = source.attachments, forward = message }
 	local clock = message_store(r, m, now, cid, history_max)
 	local posted = message_json(m, r.kind, known)
-	local original = message_json(source, from.kind, known)
+	local original = message_json(source, from.kind, known, true)
 	publish(r.key, event_json('forwarded', target, r.kind, user,
 		',"message":' .. posted .. ',"original":' .. original),
 		log_max_given(log_max), clock)

@@ -12,8 +12,8 @@ local function entry_before(x, y)
 	return x.clock < y.clock
 end
 
-local function feed_read(feed, since, upto, count)
-	local entries = redis.call('XRANGE', feed .. ':log', '(' .. since, upto, 'COUNT', count)
+local function feed_read(feed, since, upto, most)
+	local entries = redis.call('XRANGE', feed .. ':log', '(' .. since, upto, 'COUNT', most)
 	for i, e in ipairs(entries) do
 		local epoch, clock = parse_stamp(e[1], 'log')
 		entries[i] = { feed = feed, id = e[1], prev = e[2][2], event = e[2][4],

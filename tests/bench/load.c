@@ -58,8 +58,9 @@ static struct {
 
 /* --- Sending --- */
 
-static void message_send(unsigned slot, uint64_t at_ns)
+static void message_send(uint64_t at_ns)
 {
+	const unsigned slot = (unsigned)(load.sequence % SLOTS);
 	struct room *r = &load.rooms[load.sequence++ % load.n_rooms];
 	struct client *from = &load.all[r->first + r->next];
 
@@ -78,7 +79,7 @@ static void on_timer(void)
 	if (read(load.timer, &times, sizeof(times)) != sizeof(times) || !load.sending)
 		return;
 	for (; times > 0; times--) {
-		message_send((unsigned)(load.sequence % SLOTS), load.due_ns);
+		message_send(load.due_ns);
 		load.due_ns += load.every_ns;
 	}
 }
@@ -106,7 +107,7 @@ static void on_heard(struct client *c, const char *mark, size_t size)
 	mark_read(mark, &at, &slot);
 	load.heard++;
 	if (load.sending && option.in_flight > 0 && load.senders[slot] == c)
-		message_send(slot, now);
+		message_send(now);
 	if (!load.measuring)
 		return;
 	load.deliveries++;
@@ -166,7 +167,7 @@ static void start_sending(void)
 {
 	load.sending = true;
 	for (unsigned i = 0; i < option.in_flight; i++)
-		message_send(i, now_ns());
+		message_send(now_ns());
 	if (option.rate > 0)
 		rate_start();
 	printf("{\"done\":\"send\"}\n");

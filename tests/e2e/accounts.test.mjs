@@ -138,6 +138,7 @@ describe('accounts', { timeout: 600_000 }, () => {
 			['POST', '/api/conversations'], ['GET', '/api/messages?channelId=a'],
 			['GET', '/api/conversations/a/messages'], ['GET', '/api/channels/a/members'],
 			['POST', '/api/channels/a/members'], ['DELETE', '/api/channels/a/members/b'],
+			['GET', '/api/stats'], ['GET', '/api/ws/stats'],
 		]) {
 			const body = method === 'POST' ? {} : undefined;
 			assertError(await rest(server, method, path, null, body), 401);
@@ -201,6 +202,7 @@ describe('accounts', { timeout: 600_000 }, () => {
 		await until(async () => (await me(jwt)).status === 401, 'refusal of the token');
 		for (let i = 0; i < 8; i++)
 			assert.equal((await me(jwt)).status, 401);
+		assertError(await rest(server, 'GET', '/api/stats', jwt), 401);
 		assert.equal((await new Chatter(server, { token: jwt }).refused()).message, 'Authentication failed');
 		assert.equal((await signin({ username, password: PASSWORD })).status, 401);
 		assert.equal((await signup({ username, password: PASSWORD })).status, 409);

@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Chatter, TRAVEL, enter, leaveAll, workerOfChatter } from '../lib/chatter.mjs';
 import { channel, conversation, person, unique } from '../lib/people.mjs';
+import { redis } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
 import { token } from '../lib/token.mjs';
@@ -14,6 +15,9 @@ const WORDS = {
 		join: 'join_channel', joined: 'joined_channel', leave: 'leave_channel', left: 'left_channel',
 		send: 'send_message', sent: 'new_message', edit: 'edit_message', edited: 'message_edited',
 		delete: 'delete_message', deleted: 'message_deleted', id: 'channelId',
+		react: 'add_reaction', reacted: 'reaction_added',
+		unreact: 'remove_reaction', unreacted: 'reaction_removed',
+		forward: 'forward_message', forwarded: 'message_forwarded', target: 'targetChannelId',
 		denied: 'Access denied to channel',
 	},
 	conversation: {
@@ -22,6 +26,10 @@ const WORDS = {
 		send: 'send_direct_message', sent: 'new_direct_message',
 		edit: 'edit_direct_message', edited: 'direct_message_edited',
 		delete: 'delete_direct_message', deleted: 'direct_message_deleted', id: 'conversationId',
+		react: 'add_direct_reaction', reacted: 'direct_reaction_added',
+		unreact: 'remove_direct_reaction', unreacted: 'direct_reaction_removed',
+		forward: 'forward_to_direct', forwarded: 'message_forwarded_to_direct',
+		target: 'targetConversationId',
 		denied: 'Access denied to conversation',
 	},
 };
@@ -124,6 +132,35 @@ describe('channels', { timeout: 900_000 }, () => {
 				one.emit(words.delete, { messageId: first.id, [words.id]: id });
 				assert.deepEqual(await other.next(words.deleted), { messageId: first.id, [words.id]: id });
 				assert.deepEqual(await one.next(words.deleted), { messageId: first.id, [words.id]: id });
+			});
+
+			test(`${travel}: reactions in a ${kind}`, wait, async () => {
+				const [id, one, other] = await together(kind, travel);
+				one.emit(words.send, { content: 'to be liked', [words.id]: id });
+				const { id: messageId } = await other.next(words.sent);
+				const body = { messageId, emoji: '👍', [words.id]: id };
+				other.emit(words.react, body);
+				const reaction = await one.next(words.reacted);
+				assert.match(reaction.createdAt, ISO_TIME);
+				assert.equal(typeof reaction.id, 'string');
+				assert.deepEqual(reaction, {
+					id: reaction.id, emoji: '👍', messageId, userId: bob.id,
+					createdAt: reaction.createdAt, user: { id: bob.id, name: 'Bob' },
+				});
+				assert.deepEqual(await other.next(words.reacted), reaction);
+				// Once more is good, and no news; another user's, and another emoji, are others.
+				assert.deepEqual(await other.ask(words.react, body), { ok: true });
+				assert.equal((await one.ask(words.react, body)).reaction.userId, ann.id);
+				assert.equal((await other.ask(words.react, { ...body, emoji: '🎉' })).ok, true);
+				assert.deepEqual(await other.ask(words.unreact, body), { ok: true });
+				assert.deepEqual(await one.next(words.unreacted),
+					{ messageId, emoji: '👍', userId: bob.id, [words.id]: id });
+				assert.deepEqual(await other.ask(words.unreact, body), { ok: true });
+				await Promise.all([one.fence(), other.fence()]);
+				for (const each of [one, other]) {
+					assert.equal(each.count(words.reacted), 3);
+					assert.equal(each.count(words.unreacted), 1);
+				}
 			});
 
 			test(`${travel}: who left a ${kind} hears no more of it`, wait, async () => {
@@ -292,10 +329,44 @@ describe('channels', { timeout: 900_000 }, () => {
 			['edit_message', (id) => ({ channelId: id, messageId: NOBODY, content: 'a' }),
 				/^Message not found$/],
 			['delete_message', (id) => ({ channelId: id, messageId: NOBODY }), /^Message not found$/],
+			['add_reaction', (id) => ({ channelId: id, messageId: NOBODY, emoji: '👍' }),
+				/^Message not found$/],
+			['remove_reaction', (id) => ({ channelId: id, messageId: NOBODY, emoji: '👍' }),
+				/^Message not found$/],
+			['forward_message', (id) => ({ channelId: id, messageId: NOBODY, targetChannelId: id }),
+				/^Message not found$/],
+			['forward_to_direct', (id) => ({ messageId: NOBODY, targetConversationId: id }),
+				/^Message not found$/],
 			['edit_message', (id, message) => ({ channelId: id, messageId: message, content: 'a' }),
 				/^You can only edit your own messages$/],
 			['delete_message', (id, message) => ({ channelId: id, messageId: message }),
 				/^You can only delete your own messages$/],
+			['add_reaction', (id, message) => ({ channelId: id, messageId: message }),
+				/^Invalid message data: emoji is required$/],
+			['add_reaction', (id, message) => ({ channelId: id, messageId: message, emoji: '' }),
+				/^Invalid message data: emoji /],
+			['add_reaction', (id, message) => ({ channelId: id, messageId: message, emoji: '👍'.repeat(11) }),
+				/^Invalid message data: emoji /],
+			['remove_reaction', (id, message) => ({ channelId: id, messageId: message, emoji: 1 }),
+				/^Invalid message data: emoji /],
+			['add_direct_reaction', (id, message) => ({ messageId: message, emoji: '👍' }),
+				/^Invalid message data: conversationId is required$/],
+			['add_direct_reaction', (id, message) =>
+				({ conversationId: id, messageId: message, emoji: '👍' }), /^Access denied to conversation$/],
+			['forward_message', (id, message) => ({ messageId: message, targetChannelId: id }),
+				/^Invalid message data: channelId is required$/],
+			['forward_message', (id, message) => ({ channelId: id, messageId: message }),
+				/^Invalid message data: targetChannelId is required$/],
+			['forward_message', (id, message) =>
+				({ channelId: id, messageId: message, targetChannelId: 'nowhere' }), /^Access denied to channel$/],
+			['forward_message', (id, message) =>
+				({ channelId: 'nowhere', messageId: message, targetChannelId: id }), /^Access denied to channel$/],
+			['forward_message', (id, message) =>
+				({ conversationId: id, messageId: message, targetChannelId: id }), /^Access denied to conversation$/],
+			['forward_to_direct', (id, message) => ({ messageId: message }),
+				/^Invalid message data: targetConversationId is required$/],
+			['forward_to_direct', (id, message) => ({ messageId: message, targetConversationId: id }),
+				/^Access denied to conversation$/],
 			['nobody_knows', () => ({}), /^Unknown event: nobody_knows$/],
 		];
 
@@ -331,16 +402,20 @@ describe('channels', { timeout: 900_000 }, () => {
 			await one.ask('send_message', { channelId: id, content: 'to go' });
 			const { id: messageId } = await one.next('new_message');
 			const at = { channelId: id, messageId };
+			assert.equal((await one.ask('add_reaction', { ...at, emoji: '👍' })).ok, true);
 			assert.equal((await one.ask('delete_message', at)).ok, true);
 			assert.equal((await one.ask('delete_message', at)).ok, true);
 			for (const [event, body] of [
 				['edit_message', { ...at, content: 'b' }],
+				['add_reaction', { ...at, emoji: '👍' }],
+				['forward_message', { ...at, targetChannelId: id }],
 				['send_message', { channelId: id, content: 'b', replyToId: messageId }],
 			])
 				assert.deepEqual(await one.ask(event, body), { ok: false, error: 'Message has been deleted' });
 			const { json } = await rest(server, 'GET', `/api/messages?channelId=${id}`, ann.token);
 			assert.equal(json.data[0].content, '[This message was deleted]');
 			assert.match(json.data[0].deletedAt, ISO_TIME);
+			assert.deepEqual(json.data[0].reactions, []);
 			await one.fence();
 			assert.equal(one.count('message_deleted'), 1);
 		});
@@ -373,5 +448,145 @@ describe('channels', { timeout: 900_000 }, () => {
 		// Another user's is another.
 		const other = await enter(server, { token: bob.token });
 		assert.notDeepEqual(await other.ask('send_message', body), answers[0]);
+	});
+
+	// From a channel or a conversation to a channel or a conversation.
+	for (const source of Object.keys(WORDS)) {
+		for (const target of Object.keys(WORDS)) {
+			test(`forwarded from a ${source} to a ${target}`, wait, async () => {
+				const [from, to] = [WORDS[source], WORDS[target]];
+				const fromId = await room(source);
+				const toId = await (target === 'channel' ? channel(server, ann, [eve])
+					: conversation(server, ann, eve));
+				const [one, other, third] = await Promise.all([ann, bob, eve].map(({ token: jwt }) =>
+					enter(server, { token: jwt })));
+				const { message: first } = await one.ask(from.send, { content: 'why?', [from.id]: fromId });
+				const { message: original } = await one.ask(from.send,
+					{ content: 'news', [from.id]: fromId, replyToId: first.id });
+				await other.ask(from.join, { [from.id]: fromId });
+				await one.ask(to.join, { [to.id]: toId });
+				await third.ask(to.join, { [to.id]: toId });
+				const body = { messageId: original.id, [from.id]: fromId, [to.target]: toId };
+				const answer = await one.ask(to.forward, body);
+				const said = await third.next(to.forwarded);
+				assert.match(said.message.createdAt, ISO_TIME);
+				assert.deepEqual(said, {
+					// What it replied to is not for those of another room.
+					originalMessage: { ...original, replyTo: null },
+					[to.target]: toId,
+					message: {
+						id: said.message.id, content: 'news', [to.id]: toId, userId: ann.id,
+						createdAt: said.message.createdAt, updatedAt: said.message.createdAt,
+						replyToId: null, user: original.user, replyTo: null, attachments: [], reactions: [],
+					},
+				});
+				assert.notEqual(said.message.id, original.id);
+				assert.deepEqual(answer, { ok: true, message: said.message });
+				assert.deepEqual(await one.next(to.forwarded), said);
+				// Not a message beside it, and nothing to those where it came from.
+				await Promise.all([one, other, third].map((each) => each.fence()));
+				for (const each of [one, other, third])
+					assert.equal(each.count('new_message') + each.count('new_direct_message'), 0);
+				assert.equal(other.count(to.forwarded), 0);
+				const path = target === 'channel' ? `/api/messages?channelId=${toId}`
+					: `/api/conversations/${toId}/messages`;
+				assert.deepEqual((await rest(server, 'GET', path, eve.token)).json.data[0], said.message);
+				// The same clientMessageId forwards once.
+				const again = { ...body, clientMessageId: unique('cmid') };
+				assert.deepEqual(await one.ask(to.forward, again), await one.ask(to.forward, again));
+				await Promise.all([one.fence(), third.fence()]);
+				assert.equal(third.count(to.forwarded), 2);
+				// Who is not in both rooms does not forward.
+				assert.equal((await other.ask(to.forward, body)).error, to.denied);
+				assert.equal((await third.ask(to.forward, body)).error, from.denied);
+			});
+		}
+	}
+
+	test('a conversation takes a message from wherever it is', wait, async () => {
+		const from = await channel(server, ann, [bob]);
+		const to = await conversation(server, ann, bob);
+		const one = await enter(server, { token: ann.token });
+		const other = await enter(server, { token: eve.token });
+		await one.ask('join_conversation', { conversationId: to });
+		const { message: { id: messageId } } =
+			await one.ask('send_message', { content: 'news', channelId: from });
+		one.emit('forward_to_direct', { messageId, targetConversationId: to });
+		assert.equal((await one.next('message_forwarded_to_direct')).originalMessage.id, messageId);
+		const own = await conversation(server, eve, bob);
+		assert.equal((await other.ask('forward_to_direct', { messageId, targetConversationId: own })).error,
+			'Message not found');
+	});
+});
+
+describe('channels while Redis stands still', { timeout: 120_000 }, () => {
+	let server;
+	let control;
+	before(async () => {
+		server = await start();
+		control = redis(server);
+	});
+	after(async () => {
+		leaveAll();
+		control?.disconnect();
+		await server?.stop();
+	});
+
+	test('each event says that it failed, and succeeds later', wait, async () => {
+		const ann = await person(server, 'Ann');
+		const bob = await person(server, 'Bob');
+		const channelId = await channel(server, ann, [bob]);
+		const conversationId = await conversation(server, ann, bob);
+		const one = await enter(server, { token: ann.token });
+		const { message: { id: messageId } } =
+			await one.ask('send_message', { channelId, content: 'before', clientMessageId: 'before' });
+		const direct = await one.ask('send_direct_message', { conversationId, content: 'before' });
+		const at = { channelId, messageId };
+		const there = { conversationId, messageId: direct.message.id };
+		const draft = { channelId, content: 'after all', clientMessageId: unique('cmid') };
+		const failing = [
+			['join_channel', { channelId }, 'Failed to join channel'],
+			['join_conversation', { conversationId }, 'Failed to join conversation'],
+			['send_message', draft, 'Failed to send message'],
+			['edit_message', { ...at, content: 'a' }, 'Failed to edit message'],
+			['delete_message', at, 'Failed to delete message'],
+			['forward_message', { ...at, targetChannelId: channelId }, 'Failed to forward message'],
+			['add_reaction', { ...at, emoji: '👍' }, 'Failed to add reaction'],
+			['remove_reaction', { ...at, emoji: '👍' }, 'Failed to remove reaction'],
+			['send_direct_message', { conversationId, content: 'a' }, 'Failed to send message'],
+			['edit_direct_message', { ...there, content: 'a' }, 'Failed to edit message'],
+			['delete_direct_message', there, 'Failed to delete message'],
+			['forward_to_direct', { ...at, targetConversationId: conversationId },
+				'Failed to forward message'],
+			['add_direct_reaction', { ...there, emoji: '👍' }, 'Failed to add reaction'],
+			['remove_direct_reaction', { ...there, emoji: '👍' }, 'Failed to remove reaction'],
+		];
+		const pid = Number((await control.info('server')).match(/process_id:(\d+)/)[1]);
+		process.kill(pid, 'SIGSTOP');
+		try {
+			const stats = rest(server, 'GET', '/api/stats', ann.token);
+			const answers = await Promise.all(failing.map(([event, body]) => one.ask(event, body)));
+			assert.deepEqual(answers, failing.map(([, , error]) => ({ ok: false, error })));
+			for (const [, , message] of failing)
+				assert.ok(one.count('error', (said) => said.message === message) > 0, message);
+			await one.fence();
+			const { json } = await stats;
+			assert.deepEqual([json.redis, json.total.users], ['down', null]);
+			assert.equal(json.total.connections, 1);
+		} finally {
+			process.kill(pid, 'SIGCONT');
+		}
+		// As a client would: again, with the same clientMessageId.
+		const { message } = await until(async () => {
+			const answer = await one.ask('send_message', draft);
+			return answer.ok && answer;
+		}, 'success');
+		assert.equal((await one.ask('send_message', draft)).message.id, message.id);
+		// Each worker finds back to Redis by itself.
+		const history = await until(async () => {
+			const answer = await rest(server, 'GET', `/api/messages?channelId=${channelId}`, ann.token);
+			return answer.status === 200 && answer.json.data;
+		}, 'history');
+		assert.equal(history.filter(({ content }) => content === 'after all').length, 1);
 	});
 });

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { enter, leaveAll } from '../lib/chatter.mjs';
 import { channel, conversation, person, unique } from '../lib/people.mjs';
 import { rest } from '../lib/rest.mjs';
-import { start } from '../lib/server.mjs';
+import { freePort, start } from '../lib/server.mjs';
+import { token } from '../lib/token.mjs';
+import { until } from '../lib/wait.mjs';
 import { request } from '../lib/wire.mjs';
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -236,7 +238,7 @@ describe('REST', { timeout: 600_000 }, () => {
 			assert.equal((await get(ann, '/api/messages')).status, 422);
 		});
 
-		test('shows edits and replies', async () => {
+		test('shows edits, replies and reactions', async () => {
 			const id = await channel(server, ann, [bob]);
 			const one = await enter(server, { token: ann.token });
 			await one.ask('join_channel', { channelId: id });
@@ -244,9 +246,14 @@ describe('REST', { timeout: 600_000 }, () => {
 			const first = await one.next('new_message');
 			await one.ask('send_message', { channelId: id, content: 'second', replyToId: first.id });
 			await one.ask('edit_message', { channelId: id, messageId: first.id, content: 'edited' });
+			const { reaction } = await one.ask('add_reaction',
+				{ channelId: id, messageId: first.id, emoji: '🎉' });
 			const { data: [second, old] } = (await get(bob, `/api/messages?channelId=${id}`)).json;
 			assert.equal(old.content, 'edited');
 			assert.ok(old.updatedAt >= old.createdAt);
+			assert.equal(reaction.user.name, 'Ann');
+			assert.deepEqual(old.reactions, [reaction]);
+			assert.deepEqual(second.replyTo.reactions, [reaction]);
 			assert.equal(second.replyToId, first.id);
 			assert.equal(second.replyTo.id, first.id);
 			assert.equal(second.replyTo.replyTo, null);
@@ -255,6 +262,47 @@ describe('REST', { timeout: 600_000 }, () => {
 
 	test('health needs no token', async () => {
 		assert.equal((await request(server.port, { path: '/health' })).status, 200);
+	});
+
+	test('stats count over all workers', async () => {
+		const stats = async (path = '/api/stats') => {
+			const { status, json, body } = await get(ann, path);
+			assert.equal(status, 200, body);
+			return json;
+		};
+		const connected = (n) => until(async () => {
+			const json = await stats();
+			return json.total.connections === n && json;
+		}, `stats of ${n} connections`);
+		leaveAll();
+		const before = await connected(0);
+		const crowd = [];
+		for (const travel of ['websocket', 'polling', 'upgrade', 'websocket', 'websocket', 'polling'])
+			crowd.push(await enter(server, { token: ann.token, travel }));
+		const id = await channel(server, ann, [bob]);
+		for (const one of crowd)
+			await one.ask('join_channel', { channelId: id });
+		await crowd[0].ask('send_message', { channelId: id, content: 'to six' });
+		for (const one of crowd)
+			await one.next('new_message');
+		const now = await connected(crowd.length);
+		assert.deepEqual(Object.keys(now).sort(), ['queueBytes', 'redis', 'total', 'workers']);
+		assert.deepEqual(Object.keys(now.total).sort(), ['connections', 'messages', 'rooms', 'users']);
+		assert.equal(now.redis, 'up');
+		assert.equal(typeof now.queueBytes, 'number');
+		assert.equal(now.total.rooms, before.total.rooms + 1);
+		assert.equal(now.total.messages, before.total.messages + 1);
+		assert.ok(now.total.users >= 3, JSON.stringify(now.total));
+		assert.deepEqual(now.workers.map(({ worker }) => worker), [0, 1, 2, 3]);
+		const sum = (json, word) => json.workers.reduce((n, each) => n + each[word], 0);
+		assert.equal(sum(now, 'connections'), now.total.connections);
+		assert.ok(sum(now, 'deliveries') >= sum(before, 'deliveries') + crowd.length);
+		assert.ok(sum(now, 'events') >= sum(before, 'events') + crowd.length + 1);
+		leaveAll();
+		const ended = ({ workers }) => workers.flatMap(({ closed }) => Object.values(closed))
+			.reduce((all, n) => all + n, 0);
+		assert.equal(ended(await connected(0)), ended(now) + crowd.length);
+		assert.deepEqual(Object.keys(await stats('/api/ws/stats')).sort(), Object.keys(now).sort());
 	});
 
 	test('CORS is open, preflight included', async () => {
@@ -269,5 +317,34 @@ describe('REST', { timeout: 600_000 }, () => {
 		});
 		assert.equal(preflight.status, 204);
 		assert.match(preflight.headers['access-control-allow-headers'], /authorization/i);
+	});
+});
+
+describe('REST without Redis', { timeout: 120_000 }, () => {
+	let server;
+	before(async () => {
+		server = await start({ options: { redis: `127.0.0.1:${await freePort()}` }, healthy: [503] });
+	});
+	after(() => server?.stop());
+
+	test('stats say so, and what is known', async () => {
+		const { status, json, body } = await rest(server, 'GET', '/api/stats', token({ sub: 'ann' }));
+		assert.equal(status, 200, body);
+		assert.equal(json.redis, 'down');
+		assert.deepEqual(json.total, { connections: 0, users: null, rooms: null, messages: null });
+		assert.deepEqual(json.workers.map(({ worker, redisUp }) => [worker, redisUp]),
+			[[0, 0], [1, 0], [2, 0], [3, 0]]);
+		assert.equal(json.queueBytes, 0);
+		assert.equal((await rest(server, 'GET', '/api/stats', token({ sub: 'ann', exp: 1 }))).status, 401);
+		assert.equal((await rest(server, 'GET', '/api/stats')).status, 401);
+	});
+
+	test('all else is unavailable for now', async () => {
+		for (const path of ['/api/channels', '/login/me', '/health']) {
+			const answer = await rest(server, 'GET', path, token({ sub: 'ann' }));
+			assert.equal(answer.status, 503, answer.body);
+			assert.deepEqual(answer.json.errors, {});
+			assert.ok(Number(answer.headers['retry-after']) > 0);
+		}
 	});
 });

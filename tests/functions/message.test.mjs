@@ -233,6 +233,16 @@ test('forwarding', async () => {
 	await refused('NOROOM targetRoom', ...forward('ann', 'r1', ''));
 	await refused('NOTMEMBER room', ...forward('eve', d, 'direct'));
 	await refused('NOUSER user', ...forward('nobody', d, 'direct'));
+	// From wherever it is; whoever is not there learns nothing about it.
+	const anywhere = (by, id) => ['message_forward', by, id, '', '', g, '', '', 0, 0, 0, 0];
+	assert.equal(JSON.parse((await fcall(...anywhere('bob', made.id)))[1]).id, made.id);
+	await refused('NOMESSAGE message', ...anywhere('ann', made.id));
+	await refused('NOMESSAGE message', ...anywhere('ann', 'm1'));
+	// What the original replied to stays where it was said.
+	const reply = await post('bob', d, 'secretly', { reply: made.id });
+	const [copy, source] = (await fcall(...anywhere('bob', reply.id))).map((text) => JSON.parse(text));
+	assert.deepEqual([copy.replyToId, copy.replyTo], [null, null]);
+	assert.deepEqual([source.replyToId, source.replyTo, source.content], [made.id, null, 'secretly']);
 	await fcall('user_delete', 'eve');
 	await refused('FORBIDDEN targetRoom', ...forward('bob', d, 'direct'));
 	await server.redis.hset('user:bob', 'tokens', '0', 'refilled', String(Date.now() + 60000));

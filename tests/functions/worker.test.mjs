@@ -120,6 +120,6 @@ test('reads are registered so that they cannot write', async () => {
 	const flags = new Map(functions.map((f) => [f[1], f[5]]));
 	const reads = [...flags].filter(([, list]) => list.includes('no-writes')).map(([name]) => name).sort();
 	assert.deepEqual(reads, ['confab_version', 'feeds_since', 'message_before', 'message_page', 'room_enter',
-		'room_list', 'room_members', 'room_named', 'user_get', 'user_list', 'user_named', 'user_password']);
-	assert.equal(flags.size, 30);
+		'room_list', 'room_members', 'room_named', 'totals', 'user_get', 'user_list', 'user_named', 'user_password']);
+	assert.equal(flags.size, 35);
 });

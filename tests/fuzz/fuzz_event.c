@@ -23,6 +23,14 @@ static void check_message(const struct message *m)
 	CHECK(json_type(m->attachments) == JSON_ARRAY && json_type(m->reactions) == JSON_ARRAY);
 }
 
+static void check_reaction(const struct reaction *r)
+{
+	CHECK(r->id.p != NULL && r->message.p != NULL && r->user.p != NULL);
+	CHECK(r->user_name.len > 0 && r->emoji.len > 0);
+	check_raw(r->user_name);
+	check_raw(r->emoji);
+}
+
 /* What whoever says it to clients relies on. */
 static bool has_needs(const struct feed_event *e)
 {
@@ -32,12 +40,14 @@ static bool has_needs(const struct feed_event *e)
 	case EVENT_DELETED:
 		return e->message_id.p != NULL;
 	case EVENT_REACTED:
-		return json_type(e->reaction) == JSON_OBJECT;
+		return e->reaction.id.p != NULL;
 	case EVENT_UNREACTED:
 		return e->message_id.p != NULL && e->emoji.p != NULL;
 	case EVENT_LEFT:
 	case EVENT_USER_DELETED:
 		return e->user.p != NULL;
+	case EVENT_RESUMED:
+		return e->feed.p != NULL && e->session.p != NULL;
 	default:
 		return true;
 	}
@@ -47,17 +57,18 @@ static void check_event(const struct feed_event *e)
 {
 	CHECK(has_needs(e));
 	CHECK(e->type < EVENT_COUNT && e->kind <= ROOM_LOBBY);
-	CHECK(e->type == EVENT_USER_DELETED || e->room.p != NULL);
+	CHECK(e->type == EVENT_USER_DELETED || e->type == EVENT_RESUMED || e->room.p != NULL);
 	CHECK(e->name.len > 0 && e->original.len > 0);
 	check_raw(e->name);
 	check_raw(e->original);
 	check_raw(e->content);
-	check_raw(e->reaction);
 	check_raw(e->emoji);
 	for (size_t i = 0; i < e->users.n; i++)
 		CHECK(utf8_valid(e->users.v[i]));
 	if (e->type == EVENT_MESSAGE || e->type == EVENT_FORWARDED)
 		check_message(&e->message);
+	if (e->type == EVENT_REACTED)
+		check_reaction(&e->reaction);
 }
 
 /* The stamps say themselves again; what follows them is the rest of the text. */
@@ -83,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct arena a = { 0 };
 	struct feed_event e = { 0 };
 	struct message m = { 0 };
+	struct reaction r;
 
 	struct str json = check_feed_message(text);
 	if (json.p == NULL)
@@ -91,6 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		check_event(&e);
 	if (message_read(json, &a, &m))
 		check_message(&m);
+	if (reaction_read(json, &a, &r))
+		check_reaction(&r);
 	arena_fini(&a);
 	return 0;
 }

@@ -65,7 +65,6 @@ static void stub_connect(struct socket *s, struct str auth)
 
 	stub->socket = s;
 	list_push(&play.stubs, &stub->link);
-	s->state = stub;
 	if (str_eqz(auth, "{\"a\":1}"))
 		socket_refuse(s, "no");
 	else if (str_eqz(auth, "{\"a\":2}"))
@@ -144,11 +143,16 @@ static void stub_event(struct socket *s, const struct sio_packet *p, struct strs
 
 static void stub_closed(struct socket *s, enum reason why)
 {
-	struct stub *stub = s->state;
-
 	(void)why;
-	list_remove(&stub->link);
-	free(stub);
+	LIST_EACH(&play.stubs, link) {
+		struct stub *stub = LIST_OF(link, struct stub, link);
+		if (stub->socket != s)
+			continue;
+		list_remove(link);
+		free(stub);
+		return;
+	}
+	CHECK(!"a socket that never connected");
 }
 
 static const struct socket_app stub_app = {

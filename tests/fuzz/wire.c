@@ -110,7 +110,7 @@ static void check_deadlines(void)
 void wire_check_empty(void)
 {
 	CHECK(wire.net.n_conns == 0 && list_empty(&wire.net.conns) && list_empty(&wire.net.dying));
-	CHECK(list_empty(&wire.net.dirty) && list_empty(&wire.net.resumed));
+	CHECK(list_empty(&wire.net.todo) && wire.net.queued == 0 && wire.engine.queued == 0);
 	CHECK(wire.engine.n_sessions == 0 && wire.engine.sessions.n == 0);
 	CHECK(list_empty(&wire.engine.dirty) && list_empty(&wire.engine.dying));
 	CHECK(wire.engine.turn == NULL);

@@ -29,6 +29,22 @@ extern const struct api api_channels;
 	"{\"id\":\"m0\",\"content\":\"first\",\"channelId\":\"r1\",\"userId\":\"u1\"," ISO_TIMES \
 	",\"replyToId\":\"m9\"," USER ",\"attachments\":[],\"reactions\":[],\"replyTo\":null}"
 
+#define REACTION \
+	"{\"id\":\"x1\",\"emoji\":\"\\u2764\",\"messageId\":\"m1\",\"userId\":\"u2\"," \
+	"\"userName\":\"Bob\",\"createdAt\":1500658348123}"
+#define SAID_REACTION \
+	"{\"id\":\"x1\",\"emoji\":\"\\u2764\",\"messageId\":\"m1\",\"userId\":\"u2\"," \
+	"\"createdAt\":\"2017-07-21T17:32:28.123Z\",\"user\":{\"id\":\"u2\",\"name\":\"Bob\"}}"
+/* A forwarded message, with a reaction. */
+#define COPY(room, kind) \
+	"{\"id\":\"m2\",\"room\":\"" room "\",\"kind\":\"" kind "\"," AUTHOR \
+	",\"content\":\"first\"," TIMES ",\"deletedAt\":null,\"replyToId\":null," \
+	"\"replyTo\":null,\"attachments\":[],\"reactions\":[" REACTION "],\"read\":false}"
+#define SAID_COPY(key, room) \
+	"{\"id\":\"m2\",\"content\":\"first\",\"" key "\":\"" room "\",\"userId\":\"u1\"," \
+	ISO_TIMES ",\"replyToId\":null," USER ",\"attachments\":[]," \
+	"\"reactions\":[" SAID_REACTION "],\"replyTo\":null}"
+
 static const struct {
 	const char *event;
 	const char *said;            /* the array's elements; "" for an event that is not told */
@@ -81,6 +97,41 @@ static const struct {
 		"{\"type\":\"deleted\",\"room\":\"r2\",\"kind\":\"direct\",\"actor\":\"u1\","
 		"\"messageId\":\"m1\",\"deletedAt\":1500658349000}",
 		"\"direct_message_deleted\",{\"messageId\":\"m1\",\"conversationId\":\"r2\"}",
+	},
+	{
+		"{\"type\":\"reacted\",\"room\":\"r1\",\"kind\":\"channel\",\"actor\":\"u2\","
+		"\"reaction\":" REACTION "}",
+		"\"reaction_added\"," SAID_REACTION,
+	},
+	{
+		"{\"type\":\"reacted\",\"room\":\"r2\",\"kind\":\"direct\",\"actor\":\"u2\","
+		"\"reaction\":" REACTION "}",
+		"\"direct_reaction_added\"," SAID_REACTION,
+	},
+	{
+		"{\"type\":\"unreacted\",\"room\":\"r1\",\"kind\":\"group\",\"actor\":\"u2\","
+		"\"messageId\":\"m1\",\"emoji\":\"\\u2764\",\"userId\":\"u2\"}",
+		"\"reaction_removed\",{\"messageId\":\"m1\",\"emoji\":\"\\u2764\","
+		"\"userId\":\"u2\",\"channelId\":\"r1\"}",
+	},
+	{
+		"{\"type\":\"unreacted\",\"room\":\"r2\",\"kind\":\"direct\",\"actor\":\"u2\","
+		"\"messageId\":\"m1\",\"emoji\":\"\\u2764\",\"userId\":\"u2\"}",
+		"\"direct_reaction_removed\",{\"messageId\":\"m1\",\"emoji\":\"\\u2764\","
+		"\"userId\":\"u2\",\"conversationId\":\"r2\"}",
+	},
+	{
+		"{\"type\":\"forwarded\",\"room\":\"r3\",\"kind\":\"channel\",\"actor\":\"u1\","
+		"\"message\":" COPY("r3", "channel") ",\"original\":" REPLIED "}",
+		"\"message_forwarded\",{\"originalMessage\":" SAID_REPLIED ","
+		"\"targetChannelId\":\"r3\",\"message\":" SAID_COPY("channelId", "r3") "}",
+	},
+	{
+		"{\"type\":\"forwarded\",\"room\":\"r2\",\"kind\":\"direct\",\"actor\":\"u1\","
+		"\"message\":" COPY("r2", "direct") ",\"original\":null}",
+		"\"message_forwarded_to_direct\",{\"originalMessage\":null,"
+		"\"targetConversationId\":\"r2\","
+		"\"message\":" SAID_COPY("conversationId", "r2") "}",
 	},
 	{
 		"{\"type\":\"room-created\",\"room\":\"r1\",\"kind\":\"group\",\"actor\":\"u1\","

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "master/child.h"
 #include "master/functions.h"
 #include "master/spawn.h"
@@ -29,14 +30,15 @@ struct fixture {
 	char dir[32];
 	struct host host;
 	int inbox[2];
+	struct metrics *metrics;
 	struct crew *crew;
 	pid_t pids[2];
 	unsigned generations[2];     /* as the workers say in what they send */
 	int to_worker0;              /* its inbox, which only workers know */
 };
 
-/* Says that it serves, sends its way to worker 0 along, echoes hand-overs, ends when told to drain.
- */
+/* Counts a connection, says that it serves, sends its way to worker 0 along, echoes hand-overs, ends
+ * when told to drain. */
 static int echo_worker(const struct inheritance *in)
 {
 	struct buf bytes = { 0 };
@@ -45,6 +47,7 @@ static int echo_worker(const struct inheritance *in)
 	char generation[16];
 	snprintf(generation, sizeof(generation), "%u", in->generation);
 	m.bytes = str_z(generation);
+	metrics_put(&in->metrics[in->index], METRIC_CONNECTIONS, 1);
 	if (!chan_send(in->master, &m))
 		return 1;
 	for (;;) {
@@ -143,9 +146,11 @@ static int start_two(void **state)
 	snprintf(conf.data_dir, sizeof(conf.data_dir), "%s/data/nested", f.dir);
 	if (!host_open(&f.host, why, sizeof(why)) || !chan_pair(f.inbox))
 		return -1;
+	f.metrics = metrics_map(2);
+	assert_non_null(f.metrics);
 	const struct crew_setup setup = {
 		.body = echo_worker, .host = &f.host, .functions = "", .master = f.inbox[WRITE],
-		.leave = leave_nothing,
+		.metrics = f.metrics, .leave = leave_nothing,
 	};
 	f.crew = crew_new(&setup, why, sizeof(why));
 	if (f.crew == NULL)
@@ -166,6 +171,7 @@ static int end_two(void **state)
 	while (crew_alive(f->crew, alive) > 0)
 		reap(f);
 	crew_free(f->crew);
+	metrics_unmap(f->metrics, 2);
 	host_close(&f->host);
 	close(f->to_worker0);
 	close(f->inbox[READ]);
@@ -184,8 +190,12 @@ static void test_a_killed_worker_is_replaced(void **state)
 	assert_int_equal(who.index, 1);
 	assert_int_equal(who.generation, before);
 	assert_false(crew_ready(f->crew));
+	/* What it counted is not what the place has now. */
+	assert_int_equal(metrics_get(&f->metrics[0], METRIC_CONNECTIONS), 1);
+	assert_int_equal(metrics_get(&f->metrics[1], METRIC_CONNECTIONS), 0);
 	tick_when_due(f);
 	hear_ready(f, 1);
+	assert_int_equal(metrics_get(&f->metrics[1], METRIC_CONNECTIONS), 1);
 	assert_true(crew_ready(f->crew));
 	assert_true(f->generations[1] > before && f->generations[1] > f->generations[0]);
 }

@@ -14,6 +14,9 @@
 	"\"createdAt\":1700000000123,\"updatedAt\":1700000000124,\"deletedAt\":null," \
 	"\"replyToId\":null,\"replyTo\":null,\"attachments\":[],\"reactions\":[{\"id\":\"x\"}]," \
 	"\"read\":true}"
+#define REACTION \
+	"{\"id\":\"x1\",\"emoji\":\"\\u2764\",\"messageId\":\"m1\",\"userId\":\"bob\"," \
+	"\"userName\":\"Bob\",\"createdAt\":1700000000125}"
 
 static struct arena arena;
 
@@ -35,7 +38,7 @@ static void reads_each_type(void **state)
 		{ HEAD("message") ",\"message\":" MESSAGE "}", EVENT_MESSAGE },
 		{ HEAD("edited") ",\"messageId\":\"m1\",\"content\":\"x\",\"updatedAt\":5}", EVENT_EDITED },
 		{ HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":7}", EVENT_DELETED },
-		{ HEAD("reacted") ",\"reaction\":{\"id\":\"x1\"}}", EVENT_REACTED },
+		{ HEAD("reacted") ",\"reaction\":" REACTION "}", EVENT_REACTED },
 		{ HEAD("unreacted") ",\"messageId\":\"m1\",\"emoji\":\"+\",\"userId\":\"ann\"}",
 		  EVENT_UNREACTED },
 		{ HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":" MESSAGE "}", EVENT_FORWARDED },
@@ -46,6 +49,8 @@ static void reads_each_type(void **state)
 		{ HEAD("added") ",\"name\":\"Team\"}", EVENT_ADDED },
 		{ HEAD("removed") "}", EVENT_REMOVED },
 		{ "{\"type\":\"user-deleted\",\"actor\":\"ann\",\"user\":\"ann\"}", EVENT_USER_DELETED },
+		{ "{\"type\":\"resumed\",\"actor\":\"ann\",\"feed\":\"user:ann\",\"session\":\"p1\","
+		  "\"take\":1}", EVENT_RESUMED },
 	};
 	struct feed_event e;
 	bool seen[EVENT_COUNT] = { false };
@@ -95,6 +100,10 @@ static void keeps_what_is_written(void **state)
 	assert_true(e.user_deleted);
 	assert_true(reads(HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":null}", &e));
 	equal(e.original, "null");
+	assert_true(reads(HEAD("reacted") ",\"reaction\":" REACTION "}", &e));
+	equal(e.reaction.id, "x1");
+	equal(e.reaction.emoji, "\"\\u2764\"");
+	assert_true(e.reaction.created_at == 1700000000125);
 }
 
 static void refuses_the_rest(void **state)
@@ -108,6 +117,8 @@ static void refuses_the_rest(void **state)
 		"{\"type\":\"removed\",\"room\":\"r1\"}", "{\"type\":7,\"room\":\"r1\",\"kind\":\"group\"}",
 		HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":\"soon\"}",
 		HEAD("removed") ",\"user\":\"\xff\"}",
+		HEAD("reacted") "}", HEAD("reacted") ",\"reaction\":{}}",
+		HEAD("reacted") ",\"reaction\":{\"id\":\"x1\"}}",
 	};
 	struct feed_event e;
 	(void)state;
@@ -134,6 +145,33 @@ static void reads_a_message_alone(void **state)
 	assert_false(message_read(STR("x"), &arena, &m));
 }
 
+static void reads_a_reaction_alone(void **state)
+{
+	struct reaction r;
+	(void)state;
+
+	assert_true(reaction_read(STR(REACTION), &arena, &r));
+	equal(r.message, "m1");
+	equal(r.user, "bob");
+	equal(r.user_name, "\"Bob\"");
+	assert_false(reaction_read(STR("{\"id\":\"x1\"}"), &arena, &r));
+	assert_false(reaction_read(STR("[]"), &arena, &r));
+	assert_false(reaction_read(STR("x"), &arena, &r));
+}
+
+static void tells_kinds_by_words(void **state)
+{
+	enum room_kind kind;
+	(void)state;
+
+	for (unsigned i = ROOM_GROUP; i <= ROOM_LOBBY; i++) {
+		assert_true(room_kind_read(room_kind_word((enum room_kind)i), &kind));
+		assert_int_equal(kind, i);
+	}
+	assert_false(room_kind_read(STR("cellar"), &kind));
+	assert_false(room_kind_read(STR(""), &kind));
+}
+
 static int forget(void **state)
 {
 	(void)state;
@@ -148,6 +186,8 @@ int main(void)
 		cmocka_unit_test_teardown(keeps_what_is_written, forget),
 		cmocka_unit_test_teardown(refuses_the_rest, forget),
 		cmocka_unit_test_teardown(reads_a_message_alone, forget),
+		cmocka_unit_test_teardown(reads_a_reaction_alone, forget),
+		cmocka_unit_test(tells_kinds_by_words),
 	};
 	return cmocka_run_group_tests_name("event", tests, NULL, NULL);
 }

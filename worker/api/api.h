@@ -17,6 +17,7 @@ struct api_event {
 	const struct field *schema;  /* NULL: arguments are ignored */
 	size_t size;
 	void (*handle)(struct op *op, const void *args);
+	const void *with;            /* for handle (api_row): what sets this row apart from others of its kind */
 	const char *failure;         /* what to say when it is our fault: "Failed to send message" */
 	bool raw;                    /* no schema: handle gets a struct raw_event */
 };
@@ -28,7 +29,10 @@ struct raw_event {
 	struct strs blobs;           /* its binary attachments */
 };
 
-enum { NEEDS_USER = 1 };
+enum {
+	NEEDS_USER = 1,
+	NEEDS_TOKEN = 2,             /* a good one will do; whether op->user still is one, the handler asks */
+};
 
 /* One REST endpoint. Path parameters (`:id`), the query and the JSON body all decode into one struct; on
  * equal names the path wins. A trailing slash of the request is optional. */
@@ -81,7 +85,7 @@ void api_accept(struct op *op);
 void api_emit(struct op *op, const char *event, struct str args);
 /* The same with the whole array as JSON, placeholders included, and the attachments they stand for. */
 void api_emit_raw(struct op *op, struct str array, struct strs blobs);
-/* The row of the event under way, for its `failure`; NULL for none. */
+/* The row of the event under way, for its `with` and `failure`; NULL for none. */
 const struct api_event *api_row(const struct op *op);
 /* Joins the asking socket to a feed whose right of entry was checked at `stamp`. True: joined. False: the
  * feed was not followed yet or the user's state moved meanwhile: `again` will be called to check anew. */

@@ -1,11 +1,11 @@
 /* The channels API on Socket.IO (docs/channels.md): channels and direct conversations, which a
- * socket joins to hear them. Every event is answered through its acknowledgement, if one is asked
- * for. */
+ * socket joins to hear them. Each handler serves both: its row says of which. Every event is
+ * answered through its acknowledgement, if one is asked for. */
 #include "common/clock.h"
 #include "worker/api/api.h"
 #include "worker/api/channels_shape.h"
 
-enum { CONTENT_MAX = 2000, CLIENT_ID_MAX = 64 };
+enum { CONTENT_MAX = 2000, EMOJI_MAX = 10, CLIENT_ID_MAX = 64 };
 
 /* What differs between channels and conversations, beside the names in the schemas. */
 struct place {
@@ -26,10 +26,11 @@ static const struct place conversation = {
 	.denied = "Access denied to conversation",
 };
 
-/* What a request under way is about; op->state. */
-struct request {
+/* What an event under way is about; op->state. */
+struct subject {
 	const struct place *place;
 	struct str room;
+	const struct place *target;  /* forwards: where to */
 	const char *not_author;      /* why only the author may; NULL if anybody may */
 };
 
@@ -37,53 +38,58 @@ struct request {
 
 struct room_args { struct str room; };
 struct send_args { struct str room, content, reply_to, attachments, client_message_id; };
-struct edit_args { struct str message, room, content; };
+struct message_args { struct str message, room, content, emoji; };
+struct forward_args { struct str message, channel, conversation, target, client_message_id; };
 
-#define CONTENT(args) FIELD(args, content, F_STR, .min = 1, .max = CONTENT_MAX, .required = true)
 #define ROOM(args, key) FIELD_AS(args, room, key, F_ID, .required = true)
 #define MESSAGE(args) FIELD_AS(args, message, "messageId", F_ID, .required = true)
-#define SEND_OPTIONS \
-	FIELD_AS(send_args, reply_to, "replyToId", F_ID), \
-	FIELD(send_args, attachments, F_ARRAY), \
-	FIELD_AS(send_args, client_message_id, "clientMessageId", F_STR, .min = 1, \
-	         .max = CLIENT_ID_MAX)
+#define CONTENT(args) FIELD(args, content, F_STR, .min = 1, .max = CONTENT_MAX, .required = true)
+#define EMOJI FIELD(message_args, emoji, F_STR, .min = 1, .max = EMOJI_MAX, .required = true)
+#define CLIENT_ID(args) \
+	FIELD_AS(args, client_message_id, "clientMessageId", F_STR, .min = 1, .max = CLIENT_ID_MAX)
 
-static const struct field room_schema[] = { ROOM(room_args, "channelId"), { 0 } };
-static const struct field direct_schema[] = { ROOM(room_args, "conversationId"), { 0 } };
-static const struct field send_schema[] = {
-	CONTENT(send_args), ROOM(send_args, "channelId"), SEND_OPTIONS, { 0 }
-};
-static const struct field send_direct_schema[] = {
-	CONTENT(send_args), ROOM(send_args, "conversationId"), SEND_OPTIONS, { 0 }
-};
-static const struct field edit_schema[] = {
-	MESSAGE(edit_args), CONTENT(edit_args), ROOM(edit_args, "channelId"), { 0 }
-};
-static const struct field edit_direct_schema[] = {
-	MESSAGE(edit_args), CONTENT(edit_args), ROOM(edit_args, "conversationId"), { 0 }
-};
-static const struct field delete_schema[] = {
-	MESSAGE(edit_args), ROOM(edit_args, "channelId"), { 0 }
-};
-static const struct field delete_direct_schema[] = {
-	MESSAGE(edit_args), ROOM(edit_args, "conversationId"), { 0 }
-};
+/* Each shape twice: for a channel, and for a conversation. */
+#define ROOM_FIELDS(key) { ROOM(room_args, key), { 0 } }
+#define SEND_FIELDS(key) { \
+	CONTENT(send_args), ROOM(send_args, key), FIELD_AS(send_args, reply_to, "replyToId", F_ID), \
+	FIELD(send_args, attachments, F_ARRAY), CLIENT_ID(send_args), { 0 } }
+#define EDIT_FIELDS(key) { MESSAGE(message_args), CONTENT(message_args), ROOM(message_args, key), { 0 } }
+#define DELETE_FIELDS(key) { MESSAGE(message_args), ROOM(message_args, key), { 0 } }
+#define REACT_FIELDS(key) { MESSAGE(message_args), EMOJI, ROOM(message_args, key), { 0 } }
+#define FORWARD_FIELDS(key) { \
+	MESSAGE(forward_args), FIELD_AS(forward_args, channel, "channelId", F_ID), \
+	FIELD_AS(forward_args, conversation, "conversationId", F_ID), \
+	FIELD_AS(forward_args, target, key, F_ID, .required = true), CLIENT_ID(forward_args), { 0 } }
+
+static const struct field room_schema[] = ROOM_FIELDS("channelId");
+static const struct field direct_schema[] = ROOM_FIELDS("conversationId");
+static const struct field send_schema[] = SEND_FIELDS("channelId");
+static const struct field send_direct_schema[] = SEND_FIELDS("conversationId");
+static const struct field edit_schema[] = EDIT_FIELDS("channelId");
+static const struct field edit_direct_schema[] = EDIT_FIELDS("conversationId");
+static const struct field delete_schema[] = DELETE_FIELDS("channelId");
+static const struct field delete_direct_schema[] = DELETE_FIELDS("conversationId");
+static const struct field react_schema[] = REACT_FIELDS("channelId");
+static const struct field react_direct_schema[] = REACT_FIELDS("conversationId");
+static const struct field forward_schema[] = FORWARD_FIELDS("targetChannelId");
+static const struct field forward_direct_schema[] = FORWARD_FIELDS("targetConversationId");
 
 /* --- Failures --- */
 
 /* The domain's words, turned into those for this place. */
 static bool refused(struct op *op, const struct fault *fault)
 {
-	const struct request *r = op->state;
+	const struct subject *s = op->state;
+	const bool target = str_eqz(fault->field, "targetRoom");
 
 	switch (fault->code) {
 	case ERR_NO_ROOM:
 	case ERR_NOT_MEMBER:
 	case ERR_FORBIDDEN:
-		op_fail(op, fault->code, NULL, r->place->denied);
+		op_fail(op, fault->code, NULL, (target ? s->target : s->place)->denied);
 		return true;
 	case ERR_NOT_AUTHOR:
-		op_fail(op, fault->code, NULL, r->not_author);
+		op_fail(op, fault->code, NULL, s->not_author);
 		return true;
 	case ERR_INVALID:
 		if (!str_eqz(fault->field, "replyTo"))
@@ -165,24 +171,29 @@ static struct json_out open_ok(struct buf *json)
 	return j;
 }
 
-static void ask(struct op *op, const struct place *place, struct str room, const char *not_author)
+static const struct place *place_of(const struct op *op)
 {
-	struct request *r = arena_alloc(&op->arena, sizeof(*r));
+	return api_row(op)->with;
+}
 
-	*r = (struct request){ .place = place, .room = room, .not_author = not_author };
-	op->state = r;
+static void ask(struct op *op, const struct subject *about)
+{
+	struct subject *s = arena_alloc(&op->arena, sizeof(*s));
+
+	*s = *about;
+	op->state = s;
 	op->caught = refused;
 }
 
 /* Says that the socket came or went, to itself and through the acknowledgement. */
 static void tell_place(struct op *op, const char *event)
 {
-	const struct request *r = op->state;
+	const struct subject *s = op->state;
 	struct buf json = { 0 };
 	struct json_out j = open_ok(&json);
 
-	emit_text(op, event, r->place->key, r->room);
-	json_put_str(&j, r->place->key, r->room);
+	emit_text(op, event, s->place->key, s->room);
+	json_put_str(&j, s->place->key, s->room);
 	api_reply(op, &json);
 }
 
@@ -190,51 +201,39 @@ static void enter(struct op *op);
 
 static void place_entered(struct op *op, const void *result)
 {
-	const struct request *r = op->state;
+	const struct subject *s = op->state;
 	const struct room_entry *entry = result;
 
-	if (api_join(op, room_feed(op, r->room), entry->stamp, enter))
-		tell_place(op, r->place->joined);
+	if (api_join(op, room_feed(op, s->room), entry->stamp, enter))
+		tell_place(op, s->place->joined);
 }
 
 static void enter(struct op *op)
 {
-	const struct request *r = op->state;
+	const struct subject *s = op->state;
 
 	op->caught = refused;
-	room_enter(op, r->room, r->place->want, place_entered);
+	room_enter(op, s->room, s->place->want, place_entered);
 }
 
-static void join_channel(struct op *op, const void *args)
+static void join(struct op *op, const void *args)
 {
-	ask(op, &channel, ((const struct room_args *)args)->room, NULL);
+	const struct room_args *a = args;
+
+	ask(op, &(struct subject){ .place = place_of(op), .room = a->room });
 	enter(op);
 }
 
-static void join_conversation(struct op *op, const void *args)
+static void leave(struct op *op, const void *args)
 {
-	ask(op, &conversation, ((const struct room_args *)args)->room, NULL);
-	enter(op);
-}
+	const struct room_args *a = args;
 
-static void leave(struct op *op, const struct place *place, const struct room_args *a)
-{
-	ask(op, place, a->room, NULL);
+	ask(op, &(struct subject){ .place = place_of(op), .room = a->room });
 	api_leave(op, room_feed(op, a->room));
-	tell_place(op, place->left);
+	tell_place(op, place_of(op)->left);
 }
 
-static void leave_channel(struct op *op, const void *args)
-{
-	leave(op, &channel, args);
-}
-
-static void leave_conversation(struct op *op, const void *args)
-{
-	leave(op, &conversation, args);
-}
-
-/* Posted or edited: the acknowledgement has the message as it is now. */
+/* Posted, edited or forwarded: the acknowledgement has the message as it is now. */
 static void message_told(struct op *op, const void *result)
 {
 	struct buf json = { 0 };
@@ -249,47 +248,37 @@ static void message_told(struct op *op, const void *result)
 	api_reply(op, &json);
 }
 
-static void post(struct op *op, const struct place *place, const struct send_args *a)
+static void send_message(struct op *op, const void *args)
 {
+	const struct send_args *a = args;
 	const struct draft draft = {
-		.room = a->room, .want = place->want, .content = a->content,
+		.room = a->room, .want = place_of(op)->want, .content = a->content,
 		.reply_to = a->reply_to, .attachments = a->attachments,
 		.client_message_id = a->client_message_id,
 	};
 
-	ask(op, place, a->room, NULL);
+	ask(op, &(struct subject){ .place = place_of(op) });
 	message_post(op, &draft, message_told);
 }
 
-static void send_message(struct op *op, const void *args)
+/* The message that an event is about. */
+static struct message_ref ask_of(struct op *op, const struct message_args *a, const char *not_author)
 {
-	post(op, &channel, args);
-}
+	const struct place *place = place_of(op);
 
-static void send_direct_message(struct op *op, const void *args)
-{
-	post(op, &conversation, args);
-}
-
-static void edit(struct op *op, const struct place *place, const struct edit_args *a)
-{
-	const struct message_ref ref = { .id = a->message, .room = a->room, .want = place->want };
-
-	ask(op, place, a->room, "You can only edit your own messages");
-	message_edit(op, &ref, a->content, message_told);
+	ask(op, &(struct subject){ .place = place, .not_author = not_author });
+	return (struct message_ref){ .id = a->message, .room = a->room, .want = place->want };
 }
 
 static void edit_message(struct op *op, const void *args)
 {
-	edit(op, &channel, args);
+	const struct message_args *a = args;
+	const struct message_ref ref = ask_of(op, a, "You can only edit your own messages");
+
+	message_edit(op, &ref, a->content, message_told);
 }
 
-static void edit_direct_message(struct op *op, const void *args)
-{
-	edit(op, &conversation, args);
-}
-
-static void message_gone(struct op *op, const void *result UNUSED)
+static void is_done(struct op *op, const void *result UNUSED)
 {
 	struct buf json = { 0 };
 
@@ -297,22 +286,61 @@ static void message_gone(struct op *op, const void *result UNUSED)
 	api_reply(op, &json);
 }
 
-static void erase(struct op *op, const struct place *place, const struct edit_args *a)
-{
-	const struct message_ref ref = { .id = a->message, .room = a->room, .want = place->want };
-
-	ask(op, place, a->room, "You can only delete your own messages");
-	message_delete(op, &ref, message_gone);
-}
-
 static void delete_message(struct op *op, const void *args)
 {
-	erase(op, &channel, args);
+	const struct message_ref ref = ask_of(op, args, "You can only delete your own messages");
+
+	message_delete(op, &ref, is_done);
 }
 
-static void delete_direct_message(struct op *op, const void *args)
+static void reaction_told(struct op *op, const void *result)
 {
-	erase(op, &conversation, args);
+	struct buf json = { 0 };
+	struct json_out j = open_ok(&json);
+
+	if (result != NULL) {
+		json_key(&j, "reaction");
+		channels_put_reaction(&j, result);
+	}
+	api_reply(op, &json);
+}
+
+static void add_reaction(struct op *op, const void *args)
+{
+	const struct message_args *a = args;
+	const struct message_ref ref = ask_of(op, a, NULL);
+
+	message_react(op, &ref, a->emoji, reaction_told);
+}
+
+static void remove_reaction(struct op *op, const void *args)
+{
+	const struct message_args *a = args;
+	const struct message_ref ref = ask_of(op, a, NULL);
+
+	message_unreact(op, &ref, a->emoji, is_done);
+}
+
+/* What is forwarded to a conversation is named by its id alone; its room may be named, too. */
+static void forward_message(struct op *op, const void *args)
+{
+	const struct forward_args *a = args;
+	const struct place *target = place_of(op);
+	struct forward f = {
+		.original = { .id = a->message, .room = a->channel, .want = WANT_CHANNEL },
+		.room = a->target, .want = target->want,
+		.client_message_id = a->client_message_id,
+	};
+
+	if (a->channel.p == NULL && a->conversation.p == NULL && target == &channel) {
+		op_fail(op, ERR_INVALID, channel.key, "is required");
+		return;
+	}
+	if (a->channel.p == NULL)
+		f.original = (struct message_ref){ a->message, a->conversation, WANT_DIRECT };
+	ask(op, &(struct subject){
+		.place = a->channel.p != NULL ? &channel : &conversation, .target = target });
+	message_forward(op, &f, message_told);
 }
 
 static void ping(struct op *op, const void *args UNUSED)
@@ -355,28 +383,42 @@ static void hello(struct op *op, const struct handshake *h)
 	api_authenticate(op, api_token(op, h), user_greeted);
 }
 
-#define EVENT_ROW(event, fields, args, handler, excuse) \
-	{ .name = (event), .schema = (fields), .size = sizeof(struct args), .handle = (handler), \
-	  .failure = (excuse) }
+#define EVENT_ROW(event, place, fields, args, handler, excuse) \
+	{ .name = (event), .with = &(place), .schema = (fields), .size = sizeof(struct args), \
+	  .handle = (handler), .failure = (excuse) }
 
 static const struct api_event events[] = {
-	EVENT_ROW("join_channel", room_schema, room_args, join_channel, "Failed to join channel"),
-	EVENT_ROW("leave_channel", room_schema, room_args, leave_channel,
+	EVENT_ROW("join_channel", channel, room_schema, room_args, join, "Failed to join channel"),
+	EVENT_ROW("leave_channel", channel, room_schema, room_args, leave,
 	          "Failed to leave channel"),
-	EVENT_ROW("send_message", send_schema, send_args, send_message, "Failed to send message"),
-	EVENT_ROW("edit_message", edit_schema, edit_args, edit_message, "Failed to edit message"),
-	EVENT_ROW("delete_message", delete_schema, edit_args, delete_message,
-	          "Failed to delete message"),
-	EVENT_ROW("join_conversation", direct_schema, room_args, join_conversation,
-	          "Failed to join conversation"),
-	EVENT_ROW("leave_conversation", direct_schema, room_args, leave_conversation,
-	          "Failed to leave conversation"),
-	EVENT_ROW("send_direct_message", send_direct_schema, send_args, send_direct_message,
+	EVENT_ROW("send_message", channel, send_schema, send_args, send_message,
 	          "Failed to send message"),
-	EVENT_ROW("edit_direct_message", edit_direct_schema, edit_args, edit_direct_message,
+	EVENT_ROW("edit_message", channel, edit_schema, message_args, edit_message,
 	          "Failed to edit message"),
-	EVENT_ROW("delete_direct_message", delete_direct_schema, edit_args, delete_direct_message,
+	EVENT_ROW("delete_message", channel, delete_schema, message_args, delete_message,
 	          "Failed to delete message"),
+	EVENT_ROW("forward_message", channel, forward_schema, forward_args, forward_message,
+	          "Failed to forward message"),
+	EVENT_ROW("add_reaction", channel, react_schema, message_args, add_reaction,
+	          "Failed to add reaction"),
+	EVENT_ROW("remove_reaction", channel, react_schema, message_args, remove_reaction,
+	          "Failed to remove reaction"),
+	EVENT_ROW("join_conversation", conversation, direct_schema, room_args, join,
+	          "Failed to join conversation"),
+	EVENT_ROW("leave_conversation", conversation, direct_schema, room_args, leave,
+	          "Failed to leave conversation"),
+	EVENT_ROW("send_direct_message", conversation, send_direct_schema, send_args, send_message,
+	          "Failed to send message"),
+	EVENT_ROW("edit_direct_message", conversation, edit_direct_schema, message_args,
+	          edit_message, "Failed to edit message"),
+	EVENT_ROW("delete_direct_message", conversation, delete_direct_schema, message_args,
+	          delete_message, "Failed to delete message"),
+	EVENT_ROW("forward_to_direct", conversation, forward_direct_schema, forward_args,
+	          forward_message, "Failed to forward message"),
+	EVENT_ROW("add_direct_reaction", conversation, react_direct_schema, message_args,
+	          add_reaction, "Failed to add reaction"),
+	EVENT_ROW("remove_direct_reaction", conversation, react_direct_schema, message_args,
+	          remove_reaction, "Failed to remove reaction"),
 	{ .name = "ping", .handle = ping, .failure = "Failed to ping" },
 	{ 0 }
 };

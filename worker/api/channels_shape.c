@@ -17,6 +17,40 @@ static void put_room_id(struct json_out *j, enum room_kind kind, struct str id)
 	json_put_str(j, kind == ROOM_DIRECT ? "conversationId" : "channelId", id);
 }
 
+/* --- Reactions --- */
+
+void channels_put_reaction(struct json_out *j, const struct reaction *r)
+{
+	json_open(j, '{');
+	json_put_str(j, "id", r->id);
+	json_put_raw(j, "emoji", r->emoji);
+	json_put_str(j, "messageId", r->message);
+	json_put_str(j, "userId", r->user);
+	json_put_time(j, "createdAt", r->created_at);
+	json_key(j, "user");
+	json_open(j, '{');
+	json_put_str(j, "id", r->user);
+	json_put_raw(j, "name", r->user_name);
+	json_close(j, '}');
+	json_close(j, '}');
+}
+
+static void put_reactions(struct json_out *j, struct str array)
+{
+	struct arena arena = { 0 };
+	struct json_iter it = json_iter(array);
+	struct str value;
+	struct reaction r;
+
+	json_key(j, "reactions");
+	json_open(j, '[');
+	while (json_next(&it, NULL, &value))
+		if (reaction_read(value, &arena, &r))
+			channels_put_reaction(j, &r);
+	json_close(j, ']');
+	arena_fini(&arena);
+}
+
 /* --- Messages --- */
 
 static void put_author(struct json_out *j, const struct author *a)
@@ -44,16 +78,17 @@ static void open_message(struct json_out *j, const struct message *m)
 	json_put_raw(j, "replyToId", m->reply_to_id);
 	put_author(j, &m->author);
 	json_put_raw(j, "attachments", m->attachments);
-	json_put_raw(j, "reactions", m->reactions);
+	put_reactions(j, m->reactions);
 }
 
-/* The message replied to; its own replyTo is not told. */
-static void put_replied(struct json_out *j, struct str json)
+/* A message within another, or within an event: what it replies to itself is not told. */
+static void put_inner(struct json_out *j, const char *key, struct str json)
 {
 	struct arena arena = { 0 };
 	struct message m;
 
-	if (message_read(json, &arena, &m)) {
+	json_key(j, key);
+	if (json_type(json) == JSON_OBJECT && message_read(json, &arena, &m)) {
 		open_message(j, &m);
 		json_key(j, "replyTo");
 		json_null(j);
@@ -67,11 +102,7 @@ static void put_replied(struct json_out *j, struct str json)
 void channels_put_message(struct json_out *j, const struct message *m)
 {
 	open_message(j, m);
-	json_key(j, "replyTo");
-	if (m->reply_to.len != 0 && json_type(m->reply_to) == JSON_OBJECT)
-		put_replied(j, m->reply_to);
-	else
-		json_null(j);
+	put_inner(j, "replyTo", m->reply_to);
 	json_close(j, '}');
 }
 
@@ -147,6 +178,33 @@ static void put_deleted(struct json_out *j, const struct feed_event *e)
 	json_close(j, '}');
 }
 
+static void put_reacted(struct json_out *j, const struct feed_event *e)
+{
+	channels_put_reaction(j, &e->reaction);
+}
+
+static void put_unreacted(struct json_out *j, const struct feed_event *e)
+{
+	json_open(j, '{');
+	json_put_str(j, "messageId", e->message_id);
+	json_put_raw(j, "emoji", e->emoji);
+	json_put_str(j, "userId", e->actor);
+	put_room_id(j, e->kind, e->room);
+	json_close(j, '}');
+}
+
+static void put_forwarded(struct json_out *j, const struct feed_event *e)
+{
+	const bool direct = e->kind == ROOM_DIRECT;
+
+	json_open(j, '{');
+	put_inner(j, "originalMessage", e->original);
+	json_put_str(j, direct ? "targetConversationId" : "targetChannelId", e->room);
+	json_key(j, "message");
+	channels_put_message(j, &e->message);
+	json_close(j, '}');
+}
+
 static const struct {
 	const char *name, *direct;   /* what the event is called in channels, and in direct rooms */
 	void (*put)(struct json_out *j, const struct feed_event *e);
@@ -154,6 +212,9 @@ static const struct {
 	[EVENT_MESSAGE] = { "new_message", "new_direct_message", put_posted },
 	[EVENT_EDITED] = { "message_edited", "direct_message_edited", put_edited },
 	[EVENT_DELETED] = { "message_deleted", "direct_message_deleted", put_deleted },
+	[EVENT_REACTED] = { "reaction_added", "direct_reaction_added", put_reacted },
+	[EVENT_UNREACTED] = { "reaction_removed", "direct_reaction_removed", put_unreacted },
+	[EVENT_FORWARDED] = { "message_forwarded", "message_forwarded_to_direct", put_forwarded },
 };
 
 enum audience channels_encode(const struct feed_event *e, struct json_out *out)

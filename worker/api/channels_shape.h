@@ -8,6 +8,7 @@
 
 /* A Message, or in a direct room a DirectMessage. */
 void channels_put_message(struct json_out *j, const struct message *m);
+void channels_put_reaction(struct json_out *j, const struct reaction *r);
 void channels_put_channel(struct json_out *j, const struct room *r);
 void channels_put_conversation(struct json_out *j, const struct room *r);
 void channels_put_member(struct json_out *j, const struct room_member *m);

@@ -16,7 +16,7 @@ void events_redis_up(void);
 /* A session's socket is over: tells Redis, now or when it is there; `leaves`: it can't be taken up again. */
 void events_part(struct str session, struct str take, bool leaves);
 /* The asking socket left a room: its session does, too. */
-void events_unfollow(const struct op *op, struct str room);
+void events_unfollow(const struct op *asked, struct str room);
 /* What the client says of an earlier session, for a CONNECT where that can be recovered; else NULL. */
 const struct arrival *events_arrival(const struct op *op);
 /* The socket that asks, or NULL when it is gone or the asker is none. */

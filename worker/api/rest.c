@@ -17,6 +17,12 @@ struct visit {
 
 /* --- Answers --- */
 
+/* Whether it is for the client to know which field is to blame: elsewhere it is one of a function's arguments. */
+static bool has_field(const struct fault *fault)
+{
+	return fault->field.len > 0 && (fault->code == ERR_INVALID || fault->code == ERR_TAKEN);
+}
+
 static void request_replied(struct op *op, struct str json)
 {
 	http_answer(op->asker, op->status, "application/json", json, NULL);
@@ -30,13 +36,13 @@ static void request_failed(struct op *op, const struct fault *fault)
 	char retry[40] = "";
 	json_open(&j, '{');
 	json_key(&j, "message");
-	if (fault->field.len > 0)
+	if (has_field(fault))
 		json_str(&j, op_text(op, "%.*s %.*s", STR_ARG(fault->field), STR_ARG(detail)));
 	else
 		json_str(&j, detail);
 	json_key(&j, "errors");
 	json_open(&j, '{');
-	if (fault->field.len > 0) {
+	if (has_field(fault)) {
 		json_key(&j, op_text(op, "%.*s", STR_ARG(fault->field)).p);
 		json_open(&j, '[');
 		json_str(&j, detail);
@@ -160,14 +166,14 @@ static enum err decode(struct op *op, const struct visit *v, struct str body, st
 		return ERR_OK;
 	if (has_body(v->route)) {
 		struct str value = STR("{}");
-		if (body.len > 0 && (!json_valid(body, &value) || json_type(value) != JSON_OBJECT)) {
-			*why = (struct fault){ .code = ERR_BAD_JSON };
-			return ERR_BAD_JSON;
-		}
+		const bool good = body.len == 0 || (json_valid(body, &value) && json_type(value) == JSON_OBJECT);
 		value = arena_str(&op->arena, value);
-		e = schema_decode(schema, value, &op->arena, v->args, why);
+		e = good ? schema_decode(schema, value, &op->arena, v->args, why) : ERR_BAD_JSON;
+		/* No body at all will do where nothing in it is required. */
+		if (!good || (e != ERR_OK && body.len == 0))
+			*why = (struct fault){ .code = ERR_BAD_JSON };
 		if (e != ERR_OK)
-			return e;
+			return why->code;
 	} else if ((e = put_query(op, v, why)) != ERR_OK) {
 		return e;
 	}
@@ -231,12 +237,13 @@ static bool is_json(const struct head *h)
 static enum err check_head(struct op *op, struct visit *v, const struct head *h)
 {
 	struct claims claims;
-	if (v->route->needs & NEEDS_USER) {
+	if (v->route->needs & (NEEDS_USER | NEEDS_TOKEN)) {
 		struct handshake shown = { STR("{}"), STR_NONE, head_field(h, "authorization") };
 		v->token = arena_str(&op->arena, api_token(op, &shown));
 		enum err e = api_verify(op, v->token, &claims);
 		if (e != ERR_OK)
 			return e;
+		op->user = claims.sub;
 	}
 	return has_body(v->route) && announces_body(h) && !is_json(h) ? ERR_MEDIA_TYPE : ERR_OK;
 }

@@ -1,5 +1,5 @@
-/* What happened, read from the JSON that the Redis functions write: one table for events, one for
- * messages, and one that says what each type of event must bring. */
+/* What happened, read from the JSON that the Redis functions write: a table each for events, messages
+ * and reactions, and one that says what each type of event must bring. */
 #include "worker/domain/event.h"
 
 #include "common/schema.h"
@@ -22,6 +22,16 @@ static const struct field author_schema[] = {
 	FIELD(author, username, F_STR, .required = true),
 	FIELD(author, name, F_RAW),
 	FIELD(author, image, F_RAW),
+	{ 0 }
+};
+
+static const struct field reaction_schema[] = {
+	FIELD(reaction, id, F_STR, .required = true),
+	FIELD_AS(reaction, message, "messageId", F_STR, .required = true),
+	FIELD_AS(reaction, user, "userId", F_STR, .required = true),
+	FIELD_AS(reaction, user_name, "userName", F_RAW, .required = true),
+	FIELD(reaction, emoji, F_RAW, .required = true),
+	FIELD_AS(reaction, created_at, "createdAt", F_INT, .required = true),
 	{ 0 }
 };
 
@@ -58,7 +68,7 @@ static const struct field event_schema[] = {
 	FIELD_AS(event_wire, event.content, "content", F_RAW),
 	FIELD_AS(event_wire, updated_at, "updatedAt", F_INT),
 	FIELD_AS(event_wire, deleted_at, "deletedAt", F_INT),
-	FIELD_AS(event_wire, event.reaction, "reaction", F_OBJECT),
+	FIELD_AS(event_wire, event.reaction, "reaction", F_OBJECT, .fields = reaction_schema),
 	FIELD_AS(event_wire, event.emoji, "emoji", F_RAW),
 	FIELD_AS(event_wire, event.feed, "feed", F_STR),
 	FIELD_AS(event_wire, event.session, "session", F_STR),
@@ -88,7 +98,7 @@ static const size_t need_offsets[] = {
 	[NEED_message] = offsetof(struct event_wire, message),
 	[NEED_message_id] = offsetof(struct event_wire, event.message_id),
 	[NEED_content] = offsetof(struct event_wire, event.content),
-	[NEED_reaction] = offsetof(struct event_wire, event.reaction),
+	[NEED_reaction] = offsetof(struct event_wire, event.reaction.id),
 	[NEED_emoji] = offsetof(struct event_wire, event.emoji),
 	[NEED_feed] = offsetof(struct event_wire, event.feed),
 	[NEED_session] = offsetof(struct event_wire, event.session),
@@ -120,7 +130,12 @@ static unsigned word_index(struct str word, const char *const *words, unsigned n
 	return i;
 }
 
-static bool kind_read(struct str word, enum room_kind *out)
+struct str room_kind_word(enum room_kind kind)
+{
+	return str_z(kind_words[kind]);
+}
+
+bool room_kind_read(struct str word, enum room_kind *out)
 {
 	const unsigned kind = word_index(word, kind_words, COUNT_OF(kind_words));
 
@@ -143,7 +158,7 @@ static bool message_take(struct str json, struct arena *a, struct message *out)
 
 	if (json_type(json) != JSON_OBJECT ||
 	    schema_decode(message_schema, json, a, &wire, &why) != ERR_OK ||
-	    !kind_read(wire.kind, &wire.message.kind))
+	    !room_kind_read(wire.kind, &wire.message.kind))
 		return false;
 	struct message *m = &wire.message;
 	raw_default(&m->author.name, STR("null"));
@@ -175,7 +190,7 @@ static bool event_finish(struct event_wire *wire, struct arena *a)
 	if (type == EVENT_COUNT || !has_needs(wire, event_needs[type]))
 		return false;
 	e->type = (enum event_type)type;
-	if (e->room.p != NULL && !kind_read(wire->kind, &e->kind))
+	if (e->room.p != NULL && !room_kind_read(wire->kind, &e->kind))
 		return false;
 	if (wire->message.p != NULL && !message_take(wire->message, a, &e->message))
 		return false;
@@ -200,4 +215,13 @@ bool event_read(struct str json, struct arena *a, struct feed_event *out)
 bool message_read(struct str json, struct arena *a, struct message *out)
 {
 	return json_valid(json, &json) && message_take(json, a, out);
+}
+
+bool reaction_read(struct str json, struct arena *a, struct reaction *out)
+{
+	struct fault why = { 0 };
+
+	*out = (struct reaction){ 0 };
+	return json_valid(json, &json) && json_type(json) == JSON_OBJECT &&
+	       schema_decode(reaction_schema, json, a, out, &why) == ERR_OK;
 }

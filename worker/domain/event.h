@@ -15,10 +15,21 @@ enum event_type {
 
 enum room_kind { ROOM_GROUP, ROOM_CHANNEL, ROOM_DIRECT, ROOM_LOBBY };
 
+/* What a kind is called in what Redis stores and tells. */
+struct str room_kind_word(enum room_kind kind);
+/* False: no kind is called so. */
+bool room_kind_read(struct str word, enum room_kind *out);
+
 /* Members whose type is "raw" hold JSON as it stands: a string with its quotes, `null`, an array. */
 struct author {
 	struct str id, username;
 	struct str name, image;      /* raw */
+};
+
+struct reaction {
+	struct str id, message, user;
+	struct str user_name, emoji; /* raw strings */
+	int64_t created_at;          /* milliseconds since 1970 */
 };
 
 struct message {
@@ -30,7 +41,8 @@ struct message {
 	int64_t deleted_at;          /* 0: not deleted */
 	struct str reply_to_id;      /* raw: string or null */
 	struct str reply_to;         /* raw: a message or null */
-	struct str attachments, reactions;   /* raw arrays */
+	struct str attachments;      /* raw array */
+	struct str reactions;        /* raw array, each for reaction_read */
 	bool read;
 };
 
@@ -45,16 +57,17 @@ struct feed_event {
 	struct strs users;
 	bool user_deleted;
 	struct message message;      /* MESSAGE, FORWARDED */
-	struct str original;         /* FORWARDED: raw message */
+	struct str original;         /* FORWARDED: raw message or null */
 	struct str message_id;       /* EDITED, DELETED, UNREACTED */
 	struct str content;          /* EDITED: raw string */
 	int64_t at;                  /* EDITED: updatedAt; DELETED: deletedAt */
-	struct str reaction;         /* REACTED: raw */
+	struct reaction reaction;    /* REACTED */
 	struct str emoji;            /* UNREACTED: raw */
 };
 
-/* Reads an event, or a message, that a Redis function wrote; false when it is not one. */
+/* Reads an event, a message, a reaction that a Redis function wrote; false when it is none. */
 bool event_read(struct str json, struct arena *a, struct feed_event *out);
 bool message_read(struct str json, struct arena *a, struct message *out);
+bool reaction_read(struct str json, struct arena *a, struct reaction *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Messages: arguments for the Redis functions, and their replies as structs. */
+/* Messages and reactions: arguments for the Redis functions, and their replies as structs. */
 #include "worker/domain/message.h"
 
 #include <inttypes.h>
@@ -9,6 +9,9 @@
 static const struct function fn_post = { .name = "message_post", .at_least = 1 };
 static const struct function fn_edit = { .name = "message_edit", .at_least = 1 };
 static const struct function fn_delete = { .name = "message_delete", .at_least = 2 };
+static const struct function fn_react = { .name = "message_react", .at_least = 2 };
+static const struct function fn_unreact = { .name = "message_unreact", .at_least = 2 };
+static const struct function fn_forward = { .name = "message_forward", .at_least = 2 };
 static const struct function fn_page = { .name = "message_page", .reads = true, .at_least = 1 };
 
 static void ill_shaped(struct op *op)
@@ -58,7 +61,8 @@ void message_edit(struct op *op, const struct message_ref *ref, struct str conte
 	     content);
 }
 
-static void message_deleted(struct op *op, const struct strs *reply UNUSED)
+/* Deleted, or taken back. */
+static void is_gone(struct op *op, const struct strs *reply UNUSED)
 {
 	op->then(op, NULL);
 }
@@ -66,7 +70,44 @@ static void message_deleted(struct op *op, const struct strs *reply UNUSED)
 void message_delete(struct op *op, const struct message_ref *ref, op_fn *then)
 {
 	op->then = then;
-	CALL(op, &fn_delete, message_deleted, op->user, ref->id, ref->room, want_word(ref->want));
+	CALL(op, &fn_delete, is_gone, op->user, ref->id, ref->room, want_word(ref->want));
+}
+
+/* reaction, "1" if it is new */
+static void reaction_came(struct op *op, const struct strs *reply)
+{
+	struct reaction reaction;
+
+	if (!reaction_read(reply->v[0], &op->arena, &reaction))
+		ill_shaped(op);
+	else
+		op->then(op, str_eqz(reply->v[1], "1") ? &reaction : NULL);
+}
+
+void message_react(struct op *op, const struct message_ref *ref, struct str emoji, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_react, reaction_came, op->user, ref->id, ref->room, want_word(ref->want),
+	     emoji);
+}
+
+void message_unreact(struct op *op, const struct message_ref *ref, struct str emoji, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_unreact, is_gone, op->user, ref->id, ref->room, want_word(ref->want),
+	     emoji);
+}
+
+void message_forward(struct op *op, const struct forward *f, op_fn *then)
+{
+	const struct message_ref *from = &f->original;
+
+	op->then = then;
+	CALL(op, &fn_forward, message_came, op->user, from->id, from->room, want_word(from->want),
+	     f->room, want_word(f->want), f->client_message_id,
+	     op_text(op, "%u", conf.message_rate.per_second),
+	     op_text(op, "%u", conf.message_rate.burst), op_text(op, "%u", conf.history_max),
+	     STR("0") /* the log's length: as worker_hello said */);
 }
 
 /* total, message… */

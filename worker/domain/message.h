@@ -1,4 +1,4 @@
-/* Messages: posting, changing, reading. The acting user is op->user. Each verb ends the op, or goes
+/* Messages: posting, changing, reacting, forwarding, reading. The acting user is op->user. Each verb ends the op, or goes
  * on with `then`, whose result is borrowed; none uses op->state or op->caught. All refuse by
  * ERR_NO_ROOM and ERR_NOT_MEMBER what is not for that user. */
 #ifndef CONFAB_MESSAGE_H
@@ -22,6 +22,14 @@ struct message_ref {
 	enum want want;
 };
 
+/* A copy to be, in the same room or another. */
+struct forward {
+	struct message_ref original; /* room STR_NONE: wherever it is */
+	struct str room;             /* … to which it goes */
+	enum want want;
+	struct str client_message_id;        /* STR_NONE: none */
+};
+
 struct message_page {
 	int64_t total;               /* of the whole room */
 	const struct message *v;     /* newest first */
@@ -38,6 +46,15 @@ void message_edit(struct op *op, const struct message_ref *ref, struct str conte
 /* Deletes one's own; no error if it is deleted already. `then` gets NULL. ERR_NO_MESSAGE,
  * ERR_NOT_AUTHOR. */
 void message_delete(struct op *op, const struct message_ref *ref, op_fn *then);
+/* Adds a reaction: one per user, message and emoji. `then` gets a struct reaction, or NULL if it was there
+ * already. ERR_NO_MESSAGE, ERR_MESSAGE_DELETED. */
+void message_react(struct op *op, const struct message_ref *ref, struct str emoji, op_fn *then);
+/* Takes it back; no error if there is none. `then` gets NULL. ERR_NO_MESSAGE. */
+void message_unreact(struct op *op, const struct message_ref *ref, struct str emoji, op_fn *then);
+/* Posts what a message says once more, as one's own. `then` gets the new one, a struct message. As
+ * message_post, and ERR_NO_MESSAGE, ERR_MESSAGE_DELETED; refusals of the room it goes to are about
+ * `targetRoom`. */
+void message_forward(struct op *op, const struct forward *forward, op_fn *then);
 /* A page of a room's history; pages count from 1. `then` gets a struct message_page. */
 void message_page(struct op *op, struct str room, enum want want, int64_t page, int64_t limit,
                   op_fn *then);

@@ -27,10 +27,6 @@ static const struct field room_fields[] = {
 	{ 0 }
 };
 
-static const char *const kinds[] = {
-	[ROOM_GROUP] = "group", [ROOM_CHANNEL] = "channel", [ROOM_DIRECT] = "direct",
-};
-
 static const struct function fn_create = { .name = "room_create", .at_least = 2 };
 static const struct function fn_direct = { .name = "room_direct", .at_least = 2 };
 static const struct function fn_enter = { .name = "room_enter", .reads = true, .at_least = 2 };
@@ -55,23 +51,13 @@ struct str room_feed(struct op *op, struct str id)
 	return op_text(op, "room:%.*s", STR_ARG(id));
 }
 
-static bool kind_read(struct str word, enum room_kind *out)
-{
-	for (size_t i = 0; i < COUNT_OF(kinds); i++)
-		if (str_eqz(word, kinds[i])) {
-			*out = (enum room_kind)i;
-			return true;
-		}
-	return false;
-}
-
 static bool room_read(struct str json, struct arena *a, struct room *out)
 {
 	struct told told = { 0 };
 	struct fault why;
 
 	if (!json_valid(json, &json) || schema_decode(room_fields, json, a, &told, &why) ||
-	    !kind_read(told.kind, &told.room.kind))
+	    !room_kind_read(told.kind, &told.room.kind))
 		return false;
 	*out = told.room;
 	return true;
@@ -124,7 +110,7 @@ static bool is_channel_name(struct str name)
 void room_create(struct op *op, const struct room_plan *plan, op_fn *then)
 {
 	const struct str fixed[] = {
-		op->user, str_z(kinds[plan->kind]), plan->name,
+		op->user, room_kind_word(plan->kind), plan->name,
 		plan->is_private ? STR("PRIVATE") : STR("PUBLIC"), plan->hash,
 	};
 

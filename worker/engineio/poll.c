@@ -154,6 +154,7 @@ static void take_frames(struct session *s, struct buf *payload)
 			return;
 		add_frame(payload, opcode, frame);
 		outq_advance(&s->out, before - rest.len);
+		s->engine->queued -= before - rest.len;
 	}
 }
 

@@ -129,6 +129,7 @@ void session_bury(struct session *s)
 	deadline_clear(&s->step);
 	deadline_clear(&s->upgrade);
 	deadline_clear(&s->noop);
+	e->queued -= s->out.bytes;
 	outq_fini(&s->out);
 	/* What is still attached goes on without a session. */
 	if (s->poll != NULL)
@@ -280,6 +281,7 @@ void session_push(struct session *s, struct batch *b, uint32_t from, uint32_t to
 		return;
 	}
 	outq_push(&s->out, b, from, to);
+	s->engine->queued += to - from;
 	check_limit(s, &s->out);
 	if (s->poll != NULL)
 		touch(s);

@@ -39,6 +39,7 @@ struct engine {
 	unsigned worker, workers;
 	void *upper;                 /* the uppers' own (Socket.IO's sockets) */
 	uint64_t n_sessions, opened;
+	uint64_t queued;             /* bytes that wait for a GET, of all sessions */
 	uint64_t closed[REASON_COUNT];
 };
 

@@ -79,8 +79,8 @@ static void swap(struct session *s, struct conn *c)
 		poll_answer(s, STR("1"));
 	s->ws = c;
 	c->user = &session_ws;
-	outq_move(&c->out, &s->out);
-	conn_touch(c);
+	s->engine->queued -= s->out.bytes;
+	conn_take_over(c, &s->out);
 }
 
 static void on_probe_message(struct conn *c, bool binary, struct str bytes)

@@ -59,6 +59,7 @@ struct hub {
 	struct member end;           /* where it ends */
 	struct buf scratch;
 	size_t members;
+	uint64_t deliveries;
 };
 
 /* --- topics ---------------------------------------------------------------------------------- */
@@ -230,8 +231,10 @@ static void group_tell(struct hub *h, struct group *g, const struct feed_event *
 	walk_begin(h, g);
 	while ((m = walk_next(h)) != NULL) {
 		const bool own = audience == HEAR_OTHERS && is_actor(m->peer, e);
-		if (is_told(m, e->stamp) && !own)
-			m->peer->vt->send(m->peer, b, from, batch_len(b));
+		if (!is_told(m, e->stamp) || own)
+			continue;
+		m->peer->vt->send(m->peer, b, from, batch_len(b));
+		h->deliveries++;
 	}
 	if (batch_len(b) > BATCH_FULL_BYTES)
 		batch_close(g);
@@ -459,6 +462,11 @@ void hub_counts(const struct hub *h, size_t *feeds, size_t *members)
 {
 	*feeds = h->topics.n;
 	*members = h->members;
+}
+
+uint64_t hub_deliveries(const struct hub *h)
+{
+	return h->deliveries;
 }
 
 struct hub *hub_new(void)

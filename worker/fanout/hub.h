@@ -72,5 +72,7 @@ bool hub_is_member(const struct peer *p, struct str feed);
 void hub_tick(struct hub *h);
 /* Members and feeds of this worker, for metrics. */
 void hub_counts(const struct hub *h, size_t *feeds, size_t *members);
+/* Events queued for a member so far. */
+uint64_t hub_deliveries(const struct hub *h);
 
 #endif

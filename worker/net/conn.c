@@ -2,9 +2,9 @@
 #include "worker/net/conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,8 +25,7 @@ void net_init(struct net *n, struct event_base *base, struct deadlines *ds)
 {
 	*n = (struct net){ .base = base, .input = xmalloc(NET_INPUT) };
 	list_init(&n->conns);
-	list_init(&n->dirty);
-	list_init(&n->resumed);
+	list_init(&n->todo);
 	list_init(&n->dying);
 	deadline_list_init(ds, &n->linger, LINGER_MS, on_linger_over);
 }
@@ -63,32 +62,16 @@ static void watch(struct conn *c)
 		event_add(&c->event, NULL);
 }
 
-static void read_address(struct conn *c, int fd)
-{
-	struct sockaddr_storage from;
-	socklen_t len = sizeof(from);
-	if (getpeername(fd, (struct sockaddr *)&from, &len) < 0)
-		return;
-	if (from.ss_family == AF_INET6) {
-		memcpy(&c->address, &((struct sockaddr_in6 *)&from)->sin6_addr, sizeof(c->address));
-	} else if (from.ss_family == AF_INET) {
-		c->address.s6_addr[10] = c->address.s6_addr[11] = 0xff;
-		memcpy(&c->address.s6_addr[12], &((struct sockaddr_in *)&from)->sin_addr, 4);
-	}
-}
-
 struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct conn_vt *vt, struct str bytes)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
 	c->net = n;
 	c->vt = vt;
 	c->listener = (uint8_t)listener;
-	read_address(c, fd);
 	/* Every turn ends in one write: nothing is gained by the kernel's waiting for more. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	list_push(&n->conns, &c->link);
-	list_init(&c->dirty);
-	list_init(&c->resumed);
+	list_init(&c->todo);
 	event_assign(&c->event, n->base, fd, EV_READ | EV_PERSIST, on_ready, c);
 	event_add(&c->event, NULL);
 	n->n_conns++;
@@ -114,10 +97,10 @@ void conn_close(struct conn *c, enum reason why)
 	int fd = conn_fd(c);
 	event_del(&c->event);
 	deadline_clear(&c->deadline);
-	list_remove(&c->dirty);
-	list_remove(&c->resumed);
+	list_remove(&c->todo);
 	c->vt->closed(c, why);
 	close(fd);
+	c->net->queued -= c->out.bytes;
 	outq_fini(&c->out);
 	buf_fini(&c->in);
 	list_remove(&c->link);
@@ -183,6 +166,7 @@ static bool flush(struct conn *c)
 			return false;
 		}
 		outq_advance(&c->out, (size_t)written);
+		c->net->queued -= (uint64_t)written;
 	}
 	bool waits = !outq_empty(&c->out);
 	if (waits != c->wants_write) {
@@ -218,10 +202,16 @@ static void on_ready(evutil_socket_t fd UNUSED, short what, void *arg)
 		write_out(c);
 }
 
+static void want(struct conn *c)
+{
+	if (!c->closed && list_empty(&c->todo))
+		list_push(&c->net->todo, &c->todo);
+}
+
 void conn_touch(struct conn *c)
 {
-	if (!c->closed && !c->wants_write && list_empty(&c->dirty))
-		list_push(&c->net->dirty, &c->dirty);
+	if (!c->wants_write)
+		want(c);
 }
 
 void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to)
@@ -229,6 +219,14 @@ void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to)
 	if (c->closed || c->finishing)
 		return;
 	outq_push(&c->out, b, from, to);
+	c->net->queued += to - from;
+	conn_touch(c);
+}
+
+void conn_take_over(struct conn *c, struct outq *q)
+{
+	c->net->queued += q->bytes;
+	outq_move(&c->out, q);
 	conn_touch(c);
 }
 
@@ -242,8 +240,8 @@ void conn_bytes(struct conn *c, struct str bytes)
 
 void conn_resume(struct conn *c)
 {
-	if (!c->closed && list_empty(&c->resumed))
-		list_push(&c->net->resumed, &c->resumed);
+	c->resumes = true;
+	want(c);
 }
 
 void conn_pause(struct conn *c, bool paused)
@@ -267,15 +265,15 @@ void conn_finish(struct conn *c, enum reason why)
 
 void net_tick(struct net *n)
 {
-	while (!list_empty(&n->resumed)) {
-		struct conn *c = LIST_OF(n->resumed.next, struct conn, resumed);
-		list_remove(&c->resumed);
-		offer_kept(c);
-	}
-	while (!list_empty(&n->dirty)) {
-		struct conn *c = LIST_OF(n->dirty.next, struct conn, dirty);
-		list_remove(&c->dirty);
-		write_out(c);
+	while (!list_empty(&n->todo)) {
+		struct conn *c = LIST_OF(n->todo.next, struct conn, todo);
+		list_remove(&c->todo);
+		if (c->resumes) {
+			c->resumes = false;
+			offer_kept(c);
+		}
+		if (!c->closed && !c->wants_write && (!outq_empty(&c->out) || c->finishing))
+			write_out(c);
 	}
 	free_dying(n);
 }

@@ -4,7 +4,6 @@
 #ifndef CONFAB_CONN_H
 #define CONFAB_CONN_H
 
-#include <netinet/in.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
@@ -28,12 +27,13 @@ struct conn_vt {
 /* All connections of a worker. */
 struct net {
 	struct event_base *base;
-	struct list conns, dirty, resumed, dying;
+	struct list conns, todo, dying;
 	struct deadline_list linger;     /* closing, until the peer has read our last words */
 	struct http *http;               /* http.c: services, time-outs */
 	struct ws *ws;                   /* ws.c: scratch memory */
 	char *input;                     /* one read buffer for all */
 	size_t n_conns;
+	uint64_t queued;                 /* bytes in the queues of all connections */
 	/* Hands a connection to another worker, with what was read of it; false: it can't be had (worker.c). */
 	bool (*hand_over)(void *ctx, struct conn *c, unsigned worker, struct str bytes);
 	void *ctx;
@@ -50,13 +50,11 @@ struct conn {
 	struct outq out;
 	struct buf in;       /* bytes read and not used yet */
 	struct list link;    /* net->conns or net->dying */
-	struct list dirty;   /* net->dirty: has output of this turn */
-	struct list resumed; /* net->resumed: input is to be offered again */
+	struct list todo;    /* net->todo: has output of this turn, or input to be offered again */
 	struct deadline deadline;
-	struct in6_addr address;     /* the peer's, IPv4 mapped */
 	uint8_t listener;    /* index into conf.listens */
 	uint8_t why;         /* enum reason, once it is finishing */
-	bool wants_write, finishing, paused, closed;
+	bool wants_write, resumes, finishing, paused, closed;
 	bool idle;           /* HTTP: between two requests */
 };
 
@@ -71,7 +69,9 @@ int conn_fd(const struct conn *c);
 /* Queues output; it leaves at the end of the turn. */
 void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to);
 void conn_bytes(struct conn *c, struct str bytes);
-/* The connection's queue was added to directly: write it at the end of the turn. */
+/* Queues all that another queue holds. */
+void conn_take_over(struct conn *c, struct outq *q);
+/* Something is to be done at the end of the turn. */
 void conn_touch(struct conn *c);
 /* Offers kept input again at the end of the turn. */
 void conn_resume(struct conn *c);

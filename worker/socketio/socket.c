@@ -30,7 +30,7 @@ struct line {
 
 /* A question to the client that waits for its acknowledgement. */
 struct asked {
-	struct list link;
+	struct asked *next;
 	struct deadline deadline;
 	struct socket *socket;
 	uint64_t id;
@@ -99,7 +99,10 @@ static void asked_end(struct asked *a, struct str args)
 {
 	struct socket *s = a->socket;
 	socket_ack_fn *fn = a->fn;
-	list_remove(&a->link);
+	struct asked **at = &s->asked;
+	while (*at != a)
+		at = &(*at)->next;
+	*at = a->next;
 	deadline_clear(&a->deadline);
 	free(a);
 	fn(s, args);
@@ -119,7 +122,8 @@ void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn)
 	a->socket = s;
 	a->fn = fn;
 	a->id = s->next_ack++;
-	list_push(&s->asked, &a->link);
+	a->next = s->asked;
+	s->asked = a;
 	deadline_set(&all_of(s->session)->ack, &a->deadline);
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)a->id);
 	send_packet(s->session, SIO_EVENT, s->nsp->name, (struct str){ text, (size_t)n }, data,
@@ -132,8 +136,7 @@ static void take_ack(struct socket *s, const struct sio_packet *p)
 	uint64_t id;
 	if (!str_u64(p->id, &id))
 		return;
-	LIST_EACH(&s->asked, link) {
-		struct asked *a = LIST_OF(link, struct asked, link);
+	for (struct asked *a = s->asked; a != NULL; a = a->next) {
 		if (a->id == id) {
 			asked_end(a, p->data);
 			return;
@@ -153,7 +156,6 @@ static struct socket *socket_new(struct session *session, const struct nsp *nsp)
 	id_random(raw, sizeof(raw));
 	id_encode(s->sid, raw, sizeof(raw));
 	list_init(&s->ops);
-	list_init(&s->asked);
 	list_init(&s->expiry);
 	list_push(&line->sockets, &s->link);
 	peer_init(&s->peer, &socket_peer, &nsp->encoder, STR_NONE);
@@ -168,8 +170,8 @@ static void socket_close(struct socket *s, enum reason why)
 		return;
 	s->closed = true;
 	all->app->closed(s, why);
-	while (!list_empty(&s->asked))
-		asked_end(LIST_OF(s->asked.next, struct asked, link), STR_NONE);
+	while (s->asked != NULL)
+		asked_end(s->asked, STR_NONE);
 	op_orphan(&s->ops);
 	peer_fini(all->hub, &s->peer);
 	list_remove(&s->expiry);

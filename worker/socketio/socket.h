@@ -49,11 +49,11 @@ struct socket {
 	struct peer peer;
 	struct session *session;
 	const struct nsp *nsp;
-	struct list link, ops, asked, expiry;
-	void *state;                 /* the API's */
+	struct list link, ops, expiry;
+	struct asked *asked;         /* questions to the client, the newest first */
 	char *user;                  /* text of peer.user */
 	int64_t expires_s;
-	uint64_t next_ack;
+	uint32_t next_ack;
 	char sid[SOCKET_SID_LEN];
 	char pid[SOCKET_SID_LEN];    /* names its recoverable session: the client's secret */
 	char take[12];               /* how often that was taken up; empty: it has none */

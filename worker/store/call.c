@@ -209,7 +209,7 @@ void call(struct op *op, const struct function *f, reply_fn *done, const struct 
 
 static void hello_refused(struct calls *c, const redisReply *reply)
 {
-	const struct timeval later = { .tv_usec = HELLO_AGAIN_MS * 1000 };
+	const struct timeval later = { .tv_usec = HELLO_AGAIN_MS * 1000L };
 	const struct str why = reply->type == REDIS_REPLY_ERROR ? reply_text(reply)
 	                                                        : STR("a reply of the wrong shape");
 

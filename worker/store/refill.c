@@ -213,7 +213,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 static void refill_retry(struct refill *r)
 {
-	const struct timeval later = { .tv_usec = RETRY_MS * 1000 };
+	const struct timeval later = { .tv_usec = RETRY_MS * 1000L };
 
 	r->state = REFILL_WAITS;
 	event_add(&r->all->retry, &later);

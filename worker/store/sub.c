@@ -98,9 +98,7 @@ static void channel_want(struct sub *s, struct channel *ch, uint64_t until)
 	}
 	if (last < s->refills.limit)
 		s->refills.limit = last;
-	if (!wanted)
-		ch->until = until;
-	else if (until == 0 || (ch->until != 0 && until > ch->until))
+	if (!wanted || until == 0 || (ch->until != 0 && until > ch->until))
 		ch->until = until;
 	list_remove(&ch->want);
 	list_push(&s->wants, &ch->want);
