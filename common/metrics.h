@@ -1,5 +1,6 @@
-/* What the workers count, in memory that all processes of a host share: a page per worker, written by that
- * worker only and read by all. Each cell is right by itself; two of them need not be of the same moment. */
+/* What the workers count, in memory that all processes of a host share: a page per worker, written by
+ * that worker only and read by all. Each cell is right by itself; two of them need not be of the same
+ * moment. */
 #ifndef CONFAB_METRICS_H
 #define CONFAB_METRICS_H
 
@@ -7,7 +8,10 @@
 
 #include "common/base.h"
 
-enum { METRIC_REASONS = 32 /* ways to end, at most */, METRICS_LINE = 64 /* bytes that caches share */ };
+enum {
+	METRIC_REASONS = 32,         /* ways to end, at most */
+	METRICS_LINE = 64,           /* bytes that caches share */
+};
 
 enum metric {
 #define METRIC(name, kind, word, help) METRIC_##name,

@@ -343,6 +343,12 @@ static const struct {
 
 /* --- whole objects --------------------------------------------------------------------------- */
 
+/* Every event of every feed is decoded this way: most names differ in length. */
+static bool is_named(const struct field *field, struct str name)
+{
+	return field->name_len == name.len && memcmp(field->name, name.p, name.len) == 0;
+}
+
 /* The latest value of each field; those that are absent, or null, stay STR_NONE. */
 static void collect(const struct field *fields, struct str object, struct arena *a,
                     struct str *values)
@@ -353,7 +359,7 @@ static void collect(const struct field *fields, struct str object, struct arena 
 	while (json_next(&it, &key, &value)) {
 		const struct str name = json_text(a, key);
 		for (size_t i = 0; fields[i].name; i++)
-			if (str_eqz(name, fields[i].name))
+			if (is_named(&fields[i], name))
 				values[i] = json_type(value) == JSON_NULL ? STR_NONE : value;
 	}
 }
@@ -413,7 +419,7 @@ enum err schema_put_text(const struct field *fields, struct str name, struct str
                          struct arena *a, void *out, struct fault *why)
 {
 	for (const struct field *f = fields; f->name; f++)
-		if (str_eqz(name, f->name))
+		if (is_named(f, name))
 			return take_field(f, types[f->type].from_text, text, a, out, why);
 	return ERR_OK;
 }

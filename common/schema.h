@@ -21,6 +21,7 @@ enum field_type {
 
 struct field {
 	const char *name;            /* NULL ends a table */
+	size_t name_len;
 	enum field_type type;
 	size_t offset;               /* into the decoded struct */
 	const struct field *fields;  /* F_OBJECT: decode into the struct at offset */
@@ -32,7 +33,7 @@ struct field {
 #define FIELD(tag, member, ...) FIELD_AS(tag, member, #member, __VA_ARGS__)
 /* The same with another JSON name. */
 #define FIELD_AS(tag, member, json, ...) \
-	{ .name = (json), .offset = offsetof(struct tag, member), .type = __VA_ARGS__ }
+	{ .name = (json), .name_len = sizeof(json) - 1, .offset = offsetof(struct tag, member), .type = __VA_ARGS__ }
 
 /* Decodes `object` (valid JSON) into `out` (zeroed by the caller). Unknown keys are ignored, of equal
  * ones the last counts. Strings are slices of `object` or live in the arena. On failure returns

@@ -45,22 +45,24 @@ function options() {
 
 // Clients, and files that a process has beside them.
 function checkFiles(times) {
-	const files = Number(execFileSync('bash', ['-c', 'ulimit -Hn | sed s/unlimited/1000000/'], { encoding: 'utf8' }));
+	const files = Number(execFileSync('bash', ['-c', 'ulimit -Hn | sed s/unlimited/1000000/']));
 	const most = Math.floor((files - 500) / scenarios.idle.members);
 	if (times.idleRooms > most) {
 		times.idleRooms = most;
-		console.log(`only ${files} files may be open: ${most * scenarios.idle.members} idle connections`);
+		const clients = most * scenarios.idle.members;
+		console.log(`only ${files} files may be open: ${clients} idle connections`);
 	}
 }
 
-async function runAll(names, given, times, all) {
-	let frame = Number(given.frame ?? 0);
-	for (const server of chosen(given.servers, servers)) {
-		const row = await run(scenarios[names.scenario], servers[server].start, frame || DEFAULT_FRAME, times);
-		if (!given.frame && server === 'confab' && row.frame)
+// Runs a scenario against the servers named, and adds what was found to `found`: server → rows.
+async function runServers(scenario, names, given, times, found) {
+	let frame = Number(given.frame ?? DEFAULT_FRAME);
+	for (const name of names) {
+		const row = await run(scenario, servers[name].start, frame, times);
+		if (!given.frame && name === 'confab' && row.frame)
 			frame = Math.round(row.frame);
-		(all[names.scenario][server] ??= []).push(row);
-		console.error(`run ${names.run}, ${names.scenario}, ${server}: ${JSON.stringify(row)}`);
+		(found[name] ??= []).push(row);
+		console.error(`${scenario.title}, ${name}: ${JSON.stringify(row)}`);
 	}
 }
 
@@ -72,15 +74,17 @@ if (given.help) {
 const times = { ...pace[given.short ? 'short' : 'full'] };
 const runs = Number(given.runs ?? 1);
 const wanted = chosen(given.scenarios, scenarios);
+const against = chosen(given.servers, servers);
 const all = Object.fromEntries(wanted.map((name) => [name, {}]));
 
 checkFiles(times);
 const cores = os.cpus();
 console.log(`${cores.length} × ${cores[0]?.model}, Linux ${os.release()}, Node ${process.version}; ` +
-	`${runs} ${runs === 1 ? 'run' : 'runs'}${given.short ? ', short' : ''}, ${new Date().toISOString().slice(0, 10)}`);
+	`${runs} ${runs === 1 ? 'run' : 'runs'}${given.short ? ', short' : ''}`);
 for (let number = 1; number <= runs; number++) {
-	for (const scenario of wanted)
-		await runAll({ scenario, run: number }, given, times, all);
+	console.error(`run ${number} of ${runs}`);
+	for (const name of wanted)
+		await runServers(scenarios[name], against, given, times, all[name]);
 }
 for (const scenario of wanted) {
 	const found = Object.entries(all[scenario]).map(([server, rows]) => [server, medians(rows)]);

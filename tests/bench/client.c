@@ -102,7 +102,8 @@ static void put_frame(struct client *c, unsigned opcode, const char *payload, si
 static void say(struct client *c, const char *form, const char *text)
 {
 	char filled[TEXT_MAX];
-	put_frame(c, OPCODE_TEXT, filled, fill_in(filled, form, &c->seat, text));
+	const size_t len = fill_in(filled, form, &c->seat, text);
+	put_frame(c, OPCODE_TEXT, filled, len);
 }
 
 void client_send(struct client *c, const char *text)

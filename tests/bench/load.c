@@ -7,8 +7,8 @@
  *	measure   what is heard counts from here
  *	stop      to here; what was sent is waited for
  *
- * A closed loop keeps a number of messages in flight: whoever hears a message of their own, which is how it
- * is known to be there, has the next member send one. With a rate, a message's time begins when it was due, not when it could be sent. */
+ * A closed loop keeps a number of messages in flight: when a sender hears the message, another member sends
+ * the next. With a rate, a message's time begins when it was due, not when it could be sent. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>

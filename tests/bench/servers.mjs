@@ -1,4 +1,4 @@
-// The servers that are measured. Each start gives { speech, ports, processes(), redis(), enter(), stop() }:
+// The servers that are measured. Each start gives { speech, ports, processes(), redis(), seats(), stop() }:
 // how and where it is spoken to, the processes that count, those of its Redis, and who sits where.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -33,7 +33,8 @@ async function say(command, args) {
 
 // Rooms by number, members after one another; nobody has to be known.
 function plainSeats(rooms, members) {
-	return Array.from({ length: rooms * members }, (_, i) => ({ room: Math.floor(i / members), token: '-' }));
+	const all = Array.from({ length: rooms * members });
+	return all.map((_, i) => ({ room: Math.floor(i / members), token: '-' }));
 }
 
 async function startFloor(mode, frame) {
@@ -80,10 +81,10 @@ async function startPeers(count) {
 }
 
 async function ask(server, method, where, bearer, body) {
-	const answer = await fetch(`${server.url}${where}`, {
-		method, body: body && JSON.stringify(body),
-		headers: { authorization: `Bearer ${bearer}`, ...(body && { 'content-type': 'application/json' }) },
-	});
+	const headers = { authorization: `Bearer ${bearer}` };
+	if (body)
+		headers['content-type'] = 'application/json';
+	const answer = await fetch(`${server.url}${where}`, { method, headers, body: body && JSON.stringify(body) });
 	const text = await answer.text();
 	if (!answer.ok)
 		throw new Error(`${method} ${where}: ${answer.status} ${text}`);

@@ -22,7 +22,7 @@ export function cpuOf(pids) {
 	const used = new Map();
 	for (const pid of pids) {
 		for (const thread of threads(pid))
-			used.set(thread, Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]) / 1000);
+			used.set(thread, parseInt(read(`/proc/${pid}/task/${thread}/schedstat`), 10) / 1000 || 0);
 	}
 	return used;
 }

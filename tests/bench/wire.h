@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Says what failed (and why, if `error` is not 0) and ends the program. */
-_Noreturn void die(const char *what, int error);
+__attribute__((noreturn)) void die(const char *what, int error);
 /* For main: as many files as may be open, and an end, at the latest, after `life_s` or with the parent. */
 void program_begin(unsigned life_s);
 uint64_t now_ns(void);

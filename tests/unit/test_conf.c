@@ -271,7 +271,8 @@ static void test_cross_checks(void **state)
 	               "taken twice");
 	assert_refused("listen [::]:3000 lobby\nlisten 0.0.0.0:3000 gateway", "taken twice");
 	assert_int_equal(load("listen [::1]:3000 lobby\nlisten 127.0.0.1:3000 lobby").n_listens, 2);
-	assert_refused("queue-soft 2mb", ":1: queue-soft", "above queue-hard");
+	assert_refused("queue-soft 5mb", ":1: queue-soft", "above queue-hard");
+	assert_refused("queue-hard 1mb", ":1: queue-hard", "above max-payload");
 	memset(text + 9, 'r', 95);
 	assert_string_equal(load(text).run_dir, text + 8);
 	text[9 + 95] = 'r';

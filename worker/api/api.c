@@ -17,6 +17,8 @@ const struct api *api_find(struct str path, struct str root, struct str nsp)
 {
 	for (size_t i = 0; apis[i] != NULL; i++) {
 		const struct api *api = apis[i];
+		if (api->beside != NULL && !str_eqz(root, api->beside))
+			continue;
 		bool elsewhere = api->path != NULL && str_eqz(path, api->path);
 		if (elsewhere && str_eqz(nsp, api->nsp))
 			return api;

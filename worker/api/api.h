@@ -17,22 +17,20 @@ struct api_event {
 	const struct field *schema;  /* NULL: arguments are ignored */
 	size_t size;
 	void (*handle)(struct op *op, const void *args);
-	const void *with;            /* for handle (api_row): what sets this row apart from others of its kind */
+	const void *with;            /* for handle (api_row): what sets it apart from rows of its kind */
 	const char *failure;         /* what to say when it is our fault: "Failed to send message" */
 	bool raw;                    /* no schema: handle gets a struct raw_event */
 };
 
-/* An event as it came. */
+/* An event as it came, or an acknowledgement. */
 struct raw_event {
-	struct str event;            /* raw JSON: a string or a number */
+	struct str event;            /* raw JSON: a string or a number; STR_NONE for an acknowledgement */
 	struct str args;             /* raw JSON values with commas between */
 	struct strs blobs;           /* its binary attachments */
 };
 
-enum {
-	NEEDS_USER = 1,
-	NEEDS_TOKEN = 2,             /* a good one will do; whether op->user still is one, the handler asks */
-};
+/* A token will do for NEEDS_TOKEN: whether op->user still is somebody, the handler asks. */
+enum { NEEDS_USER = 1, NEEDS_TOKEN = 2 };
 
 /* One REST endpoint. Path parameters (`:id`), the query and the JSON body all decode into one struct; on
  * equal names the path wins. A trailing slash of the request is optional. */
@@ -49,11 +47,13 @@ struct handshake {
 	struct str auth;             /* the CONNECT's JSON object; "{}" if none */
 	struct str query;            /* of the HTTP request, raw */
 	struct str authorization;    /* the header's value */
+	struct str headers;          /* JSON: all of them, names in lower case; "{}" unless the mount keeps them */
 };
 
 struct api {
 	const char *name;            /* its namespace is "/name" on every port, and "/" where it is root */
 	const char *path, *nsp;      /* one more place: path "/ws/", namespace "/chat"; or NULL */
+	const char *beside;          /* it is there only on ports with this root; NULL: on all */
 	bool recovers;               /* clients may come back to what they missed; its events carry offsets */
 	const struct api_event *events;
 	const struct api_route *routes;      /* may be NULL */
@@ -68,6 +68,8 @@ struct api {
 	void (*emit_error)(struct op *op, const struct fault *fault);        /* may be NULL */
 	/* The token of an open socket expired: says so; the socket is disconnected afterwards. */
 	void (*expired)(struct op *op);
+	/* The socket of this id is over, for good where it `left`; refused ones too. May be NULL. */
+	void (*closed)(struct str sid, bool left);
 };
 
 /* --- For handlers --- */
@@ -85,6 +87,14 @@ void api_accept(struct op *op);
 void api_emit(struct op *op, const char *event, struct str args);
 /* The same with the whole array as JSON, placeholders included, and the attachments they stand for. */
 void api_emit_raw(struct op *op, struct str array, struct strs blobs);
+/* Emits an event that asks for an acknowledgement. `answered` gets, once, a struct raw_event, or NULL
+ * when none came in 30 s or the socket closed; till then the op goes on. */
+void api_ask(struct op *op, const char *event, struct str args, op_fn *answered);
+/* The asking socket's id; STR_NONE for a REST request. */
+struct str api_sid(const struct op *op);
+/* For an API that recovers its clients itself, before api_accept: the socket goes by this private id, and
+ * by the public id of an earlier one (STR_NONE: its own). Both have SOCKET_SID_LEN characters. */
+void api_resume(struct op *op, struct str sid, struct str pid);
 /* The row of the event under way, for its `with` and `failure`; NULL for none. */
 const struct api_event *api_row(const struct op *op);
 /* Joins the asking socket to a feed whose right of entry was checked at `stamp`. True: joined. False: the

@@ -53,7 +53,8 @@ struct forward_args { struct str message, channel, conversation, target, client_
 #define SEND_FIELDS(key) { \
 	CONTENT(send_args), ROOM(send_args, key), FIELD_AS(send_args, reply_to, "replyToId", F_ID), \
 	FIELD(send_args, attachments, F_ARRAY), CLIENT_ID(send_args), { 0 } }
-#define EDIT_FIELDS(key) { MESSAGE(message_args), CONTENT(message_args), ROOM(message_args, key), { 0 } }
+#define EDIT_FIELDS(key) { \
+	MESSAGE(message_args), CONTENT(message_args), ROOM(message_args, key), { 0 } }
 #define DELETE_FIELDS(key) { MESSAGE(message_args), ROOM(message_args, key), { 0 } }
 #define REACT_FIELDS(key) { MESSAGE(message_args), EMOJI, ROOM(message_args, key), { 0 } }
 #define FORWARD_FIELDS(key) { \
@@ -262,7 +263,8 @@ static void send_message(struct op *op, const void *args)
 }
 
 /* The message that an event is about. */
-static struct message_ref ask_of(struct op *op, const struct message_args *a, const char *not_author)
+static struct message_ref ask_of(struct op *op, const struct message_args *a,
+                                 const char *not_author)
 {
 	const struct place *place = place_of(op);
 

@@ -100,17 +100,59 @@ void api_emit_raw(struct op *op, struct str array, struct strs blobs)
 		socket_emit(s, array, blobs);
 }
 
-void api_emit(struct op *op, const char *event, struct str args)
+static void put_array(struct buf *array, const char *event, struct str args)
 {
-	struct buf array = { 0 };
-	struct json_out j = json_out(&array);
+	struct json_out j = json_out(array);
 	json_open(&j, '[');
 	json_str(&j, str_z(event));
 	if (args.len > 0)
 		json_raw(&j, args);
 	json_close(&j, ']');
+}
+
+void api_emit(struct op *op, const char *event, struct str args)
+{
+	struct buf array = { 0 };
+	put_array(&array, event, args);
 	api_emit_raw(op, buf_view(&array), (struct strs){ 0 });
 	buf_fini(&array);
+}
+
+/* The op lives until its answer is here, or never will be. */
+static void on_answer(struct socket *s UNUSED, void *arg, struct str array, struct strs blobs)
+{
+	struct op *op = arg;
+	struct raw_event answer = { .blobs = blobs };
+	if (array.len >= 2)
+		answer.args = str_trim((struct str){ array.p + 1, array.len - 2 });
+	op->then(op, array.p != NULL ? &answer : NULL);
+}
+
+void api_ask(struct op *op, const char *event, struct str args, op_fn *answered)
+{
+	struct buf array = { 0 };
+	struct socket *s = events_asker(op);
+	if (s == NULL) {
+		answered(op, NULL);
+		return;
+	}
+	op->then = answered;
+	put_array(&array, event, args);
+	socket_ask(s, buf_view(&array), on_answer, op);
+	buf_fini(&array);
+}
+
+struct str api_sid(const struct op *op)
+{
+	const struct socket *s = events_asker(op);
+	return s != NULL ? socket_sid(s) : STR_NONE;
+}
+
+void api_resume(struct op *op, struct str sid, struct str pid)
+{
+	struct socket *s = events_asker(op);
+	if (s != NULL)
+		socket_recover(s, sid, pid, STR(""));
 }
 
 void api_disconnect(struct op *op)
@@ -239,13 +281,15 @@ static void on_connect(struct socket *s, struct str auth)
 {
 	struct op *op = op_new(door.services, &hello_asker, s, &s->ops);
 	const struct origin *o = s->session->origin;
-	struct handshake h = { .auth = arena_str(&op->arena, auth) };
+	struct handshake h = { .auth = arena_str(&op->arena, auth), .headers = STR("{}") };
 	op->api = place_of(s)->api;
 	if (recovers(op->api))
 		op->row = read_arrival(op, s, h.auth);
 	if (o != NULL) {
 		h.query = o->query;
 		h.authorization = o->authorization;
+		if (o->headers.len > 0)
+			h.headers = o->headers;
 	}
 	if (!session_allow(s->session))
 		op_fail(op, ERR_RATE, NULL, NULL);
@@ -328,6 +372,8 @@ void events_unfollow(const struct op *asked, struct str room)
 static void on_closed(struct socket *s, enum reason why)
 {
 	bool leaves = why == REASON_LEFT || why == REASON_DISCONNECTED || why == REASON_EVENTS_LOST;
+	if (place_of(s)->api->closed != NULL)
+		place_of(s)->api->closed(socket_sid(s), leaves);
 	if (s->take[0] != '\0' && why != REASON_TAKEN_OVER)
 		events_part((struct str){ s->pid, SOCKET_SID_LEN }, str_z(s->take), leaves);
 }

@@ -17,7 +17,8 @@ struct visit {
 
 /* --- Answers --- */
 
-/* Whether it is for the client to know which field is to blame: elsewhere it is one of a function's arguments. */
+/* Whether it is for the client to know which field is to blame: with other errors it is an argument
+ * of a Redis function. */
 static bool has_field(const struct fault *fault)
 {
 	return fault->field.len > 0 && (fault->code == ERR_INVALID || fault->code == ERR_TAKEN);

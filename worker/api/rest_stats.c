@@ -1,5 +1,5 @@
-/* How the service does (docs/channels.md): what each worker of this host counts, and how much there is in
- * Redis; without Redis, what is known without it. */
+/* How the service does (docs/channels.md): what each worker of this host counts, and how much there is
+ * in Redis; without Redis, what is known without it. */
 #include "common/metrics.h"
 #include "worker/api/api.h"
 #include "worker/domain/totals.h"

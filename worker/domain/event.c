@@ -1,5 +1,5 @@
-/* What happened, read from the JSON that the Redis functions write: a table each for events, messages
- * and reactions, and one that says what each type of event must bring. */
+/* What happened, read from the JSON that the Redis functions write: a table each for events,
+ * messages and reactions, and one that says what each type of event must bring. */
 #include "worker/domain/event.h"
 
 #include "common/schema.h"

@@ -1,6 +1,6 @@
-/* Messages: posting, changing, reacting, forwarding, reading. The acting user is op->user. Each verb ends the op, or goes
- * on with `then`, whose result is borrowed; none uses op->state or op->caught. All refuse by
- * ERR_NO_ROOM and ERR_NOT_MEMBER what is not for that user. */
+/* Messages: posting, changing, reacting, forwarding, reading. The acting user is op->user. Each verb
+ * ends the op, or goes on with `then`, whose result is borrowed; none uses op->state or op->caught.
+ * All refuse by ERR_NO_ROOM and ERR_NOT_MEMBER what is not for that user. */
 #ifndef CONFAB_MESSAGE_H
 #define CONFAB_MESSAGE_H
 
@@ -46,8 +46,8 @@ void message_edit(struct op *op, const struct message_ref *ref, struct str conte
 /* Deletes one's own; no error if it is deleted already. `then` gets NULL. ERR_NO_MESSAGE,
  * ERR_NOT_AUTHOR. */
 void message_delete(struct op *op, const struct message_ref *ref, op_fn *then);
-/* Adds a reaction: one per user, message and emoji. `then` gets a struct reaction, or NULL if it was there
- * already. ERR_NO_MESSAGE, ERR_MESSAGE_DELETED. */
+/* Adds a reaction: one per user, message and emoji. `then` gets a struct reaction, or NULL if it was
+ * there already. ERR_NO_MESSAGE, ERR_MESSAGE_DELETED. */
 void message_react(struct op *op, const struct message_ref *ref, struct str emoji, op_fn *then);
 /* Takes it back; no error if there is none. `then` gets NULL. ERR_NO_MESSAGE. */
 void message_unreact(struct op *op, const struct message_ref *ref, struct str emoji, op_fn *then);

@@ -1,11 +1,8 @@
 /* Engine.IO over HTTP (protocol.md §1 to §4): which request gets which answer. */
 #include "worker/engineio/poll.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "common/conf.h"
-#include "common/mem.h"
+#include "common/json.h"
 #include "worker/engineio/transport.h"
 
 enum refusal {
@@ -25,16 +22,26 @@ static const struct {
 };
 
 /* §1.2: JSON for polling, a line of text for a WebSocket. */
-static void refuse(struct request *r, bool upgrade, enum refusal which)
+static void refuse_saying(struct request *r, bool upgrade, enum refusal which, const char *text)
 {
-	char body[80];
+	struct buf body = { 0 };
+	struct json_out j = json_out(&body);
 	if (upgrade) {
 		http_close_after(r);
-		http_answer(r, 400, "text/html", str_z(refusals[which].text), NULL);
+		http_answer(r, 400, "text/html", str_z(text), NULL);
 		return;
 	}
-	snprintf(body, sizeof(body), "{\"code\":%d,\"message\":\"%s\"}", (int)which, refusals[which].text);
-	http_answer(r, refusals[which].status, "application/json", str_z(body), NULL);
+	json_open(&j, '{');
+	json_put_int(&j, "code", which);
+	json_put_str(&j, "message", str_z(text));
+	json_close(&j, '}');
+	http_answer(r, refusals[which].status, "application/json", buf_view(&body), NULL);
+	buf_fini(&body);
+}
+
+static void refuse(struct request *r, bool upgrade, enum refusal which)
+{
+	refuse_saying(r, upgrade, which, refusals[which].text);
 }
 
 static void answer_payload(struct request *r, struct str payload)
@@ -56,51 +63,35 @@ static struct str parameter(struct str query, const char *name)
 
 /* --- The handshake --- */
 
-static bool is_own_parameter(struct str pair)
-{
-	static const char *const own[] = { "EIO", "transport", "sid", "t", "b64", "j" };
-	struct str name = str_cut(&pair, '=');
-	for (size_t i = 0; i < COUNT_OF(own); i++)
-		if (str_eqz(name, own[i]))
-			return true;
-	return false;
-}
-
-/* Keeps what an application may ask for later; NULL when there is nothing. */
-static struct origin *origin_of(const struct head *h)
-{
-	struct str authorization = head_field(h, "authorization");
-	struct str rest = h->query, pair;
-	struct origin *o = xmalloc(sizeof(*o) + h->query.len + 1 + authorization.len);
-	size_t n = 0;
-	while (rest.len > 0) {
-		pair = str_cut(&rest, '&');
-		if (pair.len == 0 || is_own_parameter(pair))
-			continue;
-		if (n > 0)
-			o->text[n++] = '&';
-		memcpy(o->text + n, pair.p, pair.len);
-		n += pair.len;
-	}
-	if (n + authorization.len == 0) {
-		free(o);
-		return NULL;
-	}
-	if (authorization.len > 0)
-		memcpy(o->text + n, authorization.p, authorization.len);
-	o->query = (struct str){ o->text, n };
-	o->authorization = (struct str){ o->text + n, authorization.len };
-	return o;
-}
-
 static void open_polling(struct request *r, const struct mount *m, struct origin *origin)
 {
 	struct session *s = session_new(m, origin, r->conn->listener);
+	polling_begin(s);
 	struct buf *out = &s->engine->scratch;
 	buf_clear(out);
 	session_open_packet(s, true, out);
 	answer_payload(r, buf_view(out));
 	session_start(s);
+}
+
+/* Well-formed so far: whether the application wants it, and this version. */
+static void welcome(struct request *r, const struct head *h, const struct mount *m)
+{
+	struct greeting g = { 0 };
+	if (m->greet != NULL) {
+		m->greet(r, h, &g);
+		buf_char(&g.headers, '\0');
+		r->extra = g.headers.p;
+	}
+	if (g.refusal != NULL)
+		refuse_saying(r, h->upgrade, FORBIDDEN, g.refusal);
+	else if (!str_eqz(parameter(h->query, "EIO"), "4"))
+		refuse(r, h->upgrade, BAD_VERSION);
+	else if (h->upgrade)
+		websocket_open(r, h, m, origin_new(h, g.keeps_headers));
+	else
+		open_polling(r, m, origin_new(h, g.keeps_headers));
+	buf_fini(&g.headers);
 }
 
 static void handshake(struct request *r, const struct head *h, const struct mount *m, bool websocket)
@@ -109,12 +100,8 @@ static void handshake(struct request *r, const struct head *h, const struct moun
 		refuse(r, h->upgrade, BAD_METHOD);
 	else if (websocket != h->upgrade)
 		refuse(r, h->upgrade, BAD_REQUEST);
-	else if (!str_eqz(parameter(h->query, "EIO"), "4"))
-		refuse(r, h->upgrade, BAD_VERSION);
-	else if (websocket)
-		websocket_open(r, h, m, origin_of(h));
 	else
-		open_polling(r, m, origin_of(h));
+		welcome(r, h, m);
 }
 
 /* --- GET --- */
@@ -124,7 +111,7 @@ static void on_poll_gone(struct request *r)
 	struct session *s = r->owner;
 	if (s == NULL)
 		return;
-	s->poll = NULL;
+	s->polling->held = NULL;
 	session_close(s, REASON_CLIENT_ERROR);
 }
 
@@ -143,7 +130,7 @@ static void add_frame(struct buf *payload, enum ws_opcode opcode, struct str byt
 static void take_frames(struct session *s, struct buf *payload)
 {
 	struct slice *slice;
-	while ((slice = outq_first(&s->out)) != NULL) {
+	while ((slice = outq_first(&s->polling->out)) != NULL) {
 		struct str rest = batch_range(slice->batch, slice->from, slice->to), frame;
 		enum ws_opcode opcode;
 		size_t before = rest.len;
@@ -153,7 +140,7 @@ static void take_frames(struct session *s, struct buf *payload)
 		if (payload->len > 0 && payload->len + more > conf.max_payload)
 			return;
 		add_frame(payload, opcode, frame);
-		outq_advance(&s->out, before - rest.len);
+		outq_advance(&s->polling->out, before - rest.len);
 		s->engine->queued -= before - rest.len;
 	}
 }
@@ -161,8 +148,8 @@ static void take_frames(struct session *s, struct buf *payload)
 void poll_answer(struct session *s, struct str last)
 {
 	struct buf payload = { 0 };
-	struct request *r = s->poll;
-	s->poll = NULL;
+	struct request *r = s->polling->held;
+	s->polling->held = NULL;
 	r->owner = NULL;
 	take_frames(s, &payload);
 	if (last.len > 0)
@@ -180,17 +167,17 @@ static void overlap(struct session *s, struct request *r)
 
 static void poll(struct session *s, struct request *r)
 {
-	if (s->poll != NULL) {
+	if (s->polling->held != NULL) {
 		overlap(s, r);
 		return;
 	}
-	s->poll = r;
+	s->polling->held = r;
 	r->owner = s;
 	r->gone = on_poll_gone;
 	if (s->closing) {
 		poll_answer(s, STR("1"));
 		session_bury(s);
-	} else if (!outq_empty(&s->out)) {
+	} else if (!outq_empty(&s->polling->out)) {
 		poll_answer(s, STR_NONE);
 	}
 }
@@ -270,6 +257,8 @@ static void post(struct session *s, struct request *r, const struct head *h)
 		http_answer(r, 400, NULL, STR_NONE, NULL);
 		return;
 	}
+	if (s->mount->upper->posted != NULL)
+		s->mount->upper->posted(s, h);
 	s->post = r;
 	r->owner = s;
 	r->max_body = conf.max_payload;
@@ -286,7 +275,7 @@ static void serve(struct session *s, struct request *r, const struct head *h, bo
 		refuse(r, h->upgrade, BAD_REQUEST);
 	else if (websocket)
 		websocket_probe(r, h, s);
-	else if (s->ws != NULL)
+	else if (s->polling == NULL)
 		refuse(r, false, BAD_REQUEST);
 	else if (str_eqz(h->method, "GET"))
 		poll(s, r);

@@ -99,6 +99,25 @@ struct session *session_new(const struct mount *m, struct origin *origin, unsign
 	return s;
 }
 
+void polling_begin(struct session *s)
+{
+	s->polling = xcalloc(1, sizeof(*s->polling));
+	s->polling->session = s;
+}
+
+void polling_end(struct session *s)
+{
+	struct polling *p = s->polling;
+	deadline_clear(&p->upgrade);
+	deadline_clear(&p->noop);
+	s->engine->queued -= p->out.bytes;
+	outq_fini(&p->out);
+	if (p->held != NULL)
+		p->held->owner = NULL;
+	free(p);
+	s->polling = NULL;
+}
+
 void session_start(struct session *s)
 {
 	deadline_set(&s->engine->ping, &s->heartbeat);
@@ -127,16 +146,12 @@ void session_bury(struct session *s)
 	map_take(&e->sessions, session_sid(s));
 	deadline_clear(&s->heartbeat);
 	deadline_clear(&s->step);
-	deadline_clear(&s->upgrade);
-	deadline_clear(&s->noop);
-	e->queued -= s->out.bytes;
-	outq_fini(&s->out);
+	if (s->polling != NULL)
+		polling_end(s);
 	/* What is still attached goes on without a session. */
-	if (s->poll != NULL)
-		s->poll->owner = NULL;
 	if (s->post != NULL)
 		s->post->owner = NULL;
-	s->poll = s->post = NULL;
+	s->post = NULL;
 	list_remove(&s->dirty);
 	list_push(&e->dying, &s->dirty);
 	e->n_sessions--;
@@ -151,9 +166,9 @@ static bool is_told(enum reason why)
 
 static void close_polling(struct session *s, enum reason why)
 {
-	if (s->poll != NULL) {
+	if (s->polling != NULL && s->polling->held != NULL) {
 		poll_answer(s, why == REASON_CLIENT_CLOSED ? STR("6") : STR("1"));
-	} else if (is_told(why)) {
+	} else if (s->polling != NULL && is_told(why)) {
 		s->closing = true;
 		deadline_set(&s->engine->grace, &s->step);
 		return;
@@ -171,12 +186,8 @@ void session_close(struct session *s, enum reason why)
 	s->why = (uint8_t)why;
 	deadline_clear(&s->heartbeat);
 	s->mount->upper->closed(s, why);
-	if (s->probe != NULL)
-		ws_close(s->probe, why, NULL);
-	s->probe = NULL;
-	/* A session that waits for a last GET outlives its probe's deadlines. */
-	deadline_clear(&s->upgrade);
-	deadline_clear(&s->noop);
+	if (s->polling != NULL)
+		websocket_end_probe(s->polling, why);
 	if (s->ws == NULL) {
 		close_polling(s, why);
 		return;
@@ -280,10 +291,13 @@ void session_push(struct session *s, struct batch *b, uint32_t from, uint32_t to
 		check_limit(s, &s->ws->out);
 		return;
 	}
-	outq_push(&s->out, b, from, to);
+	struct polling *p = s->polling;
+	if (p == NULL)
+		return;
+	outq_push(&p->out, b, from, to);
 	s->engine->queued += to - from;
-	check_limit(s, &s->out);
-	if (s->poll != NULL)
+	check_limit(s, &p->out);
+	if (p->held != NULL)
 		touch(s);
 }
 
@@ -344,7 +358,7 @@ void engine_tick(struct engine *e)
 		list_remove(&s->dirty);
 		if (s->doomed)
 			session_close(s, (enum reason)s->why);
-		else if (s->poll != NULL && !outq_empty(&s->out))
+		else if (s->polling != NULL && s->polling->held != NULL && !outq_empty(&s->polling->out))
 			poll_answer(s, STR_NONE);
 	}
 	LIST_EACH(&e->dying, link)

@@ -16,6 +16,15 @@ struct session_upper {
 	void (*message)(struct session *s, bool binary, struct str bytes);
 	/* The session is over; s->state is to be given up. Nothing more is called. */
 	void (*closed)(struct session *s, enum reason why);
+	/* A POST with messages begins; its head is borrowed. May be NULL. */
+	void (*posted)(struct session *s, const struct head *h);
+};
+
+/* What an application says of a handshake; zeroed, it is welcome as it is. */
+struct greeting {
+	const char *refusal;         /* refused (403, code 4) with this text */
+	bool keeps_headers;          /* the session keeps the request's headers: 1 KB and more for each */
+	struct buf headers;          /* header lines for the answer, each with CRLF; freed by the caller */
 };
 
 /* A path at which sessions are made: the `arg` of an http_service with engine_head. */
@@ -23,6 +32,8 @@ struct mount {
 	const char *path;
 	const struct session_upper *upper;
 	struct engine **engine;      /* where the worker's engine is found once it runs */
+	/* A session is asked for; may be NULL. */
+	void (*greet)(const struct request *r, const struct head *h, struct greeting *out);
 };
 
 enum { SID_LEN = 32, SID_RANDOM = 12, SID_HOST = 3, SID_MAC = 8 };
@@ -47,7 +58,17 @@ struct engine {
 struct origin {
 	struct str query;            /* without Engine.IO's own parameters */
 	struct str authorization;
+	struct str headers;          /* JSON; STR_NONE unless the greeting keeps them */
 	char text[];
+};
+
+/* What a session has only while it polls. */
+struct polling {
+	struct session *session;
+	struct request *held;        /* the GET that waits for packets */
+	struct conn *probe;          /* a WebSocket that asks to become the transport */
+	struct outq out;             /* packets waiting for a GET, as frames */
+	struct deadline upgrade, noop;
 };
 
 struct session {
@@ -56,14 +77,12 @@ struct session {
 	const struct mount *mount;
 	void *state;                 /* the upper's */
 	struct conn *ws;             /* the transport, once it is a WebSocket */
-	struct conn *probe;          /* a WebSocket that asks to become it */
-	struct request *poll, *post; /* the held GET; the POST being read */
-	struct outq out;             /* packets waiting for a GET, as frames */
+	struct polling *polling;     /* NULL once it is one */
+	struct request *post;        /* the POST being read */
 	struct origin *origin;       /* NULL: nothing worth keeping */
 	struct list dirty;
 	struct deadline heartbeat;   /* on the ping or the pong list */
 	struct deadline step;        /* connect; later grace */
-	struct deadline upgrade, noop;
 	uint64_t bucket_us;          /* event-rate: when the allowance is whole again */
 	uint8_t listener;
 	uint8_t why;                 /* enum reason, once doomed or dead */
@@ -93,5 +112,7 @@ void session_close(struct session *s, enum reason why);
 void session_connected(struct session *s, bool connected);
 /* Takes one event from the connection's allowance; false: it sends too many. */
 bool session_allow(struct session *s);
+/* Adds a request's headers as a JSON object with names in lower case; of one name, values are joined. */
+void origin_headers(const struct head *h, struct buf *out);
 
 #endif

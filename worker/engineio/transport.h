@@ -7,6 +7,9 @@
 
 /* session.c */
 struct session *session_new(const struct mount *m, struct origin *origin, unsigned listener);
+/* It polls, from now on; and no more. */
+void polling_begin(struct session *s);
+void polling_end(struct session *s);
 struct session *session_find(const struct engine *e, struct str sid);
 /* The worker that made a sid; -1: none of this host did. */
 int sid_worker(const struct engine *e, struct str sid);
@@ -19,12 +22,17 @@ void session_packet(struct session *s, const struct eio_packet *p);
 /* Forgets it without a word to the client; the upper must have been told. */
 void session_bury(struct session *s);
 
+/* origin.c: what an application may ask for later; NULL when there is nothing. */
+struct origin *origin_new(const struct head *h, bool headers);
+
 /* poll.c: answers the held GET with what is queued, and a closing packet after it where `last` is one. */
 void poll_answer(struct session *s, struct str last);
 
 /* websocket.c: a WebSocket without sid becomes a session; one with a sid asks for an upgrade (§7). */
 void websocket_open(struct request *r, const struct head *h, const struct mount *m, struct origin *origin);
 void websocket_probe(struct request *r, const struct head *h, struct session *s);
+/* The probe, if there is one, comes to nothing. */
+void websocket_end_probe(struct polling *p, enum reason why);
 void websocket_noop_due(struct deadline *d);
 void websocket_upgrade_late(struct deadline *d);
 

@@ -38,49 +38,56 @@ void websocket_open(struct request *r, const struct head *h, const struct mount 
 
 /* --- The upgrade: until "5" comes the session polls, and only "3probe" goes over the WebSocket --- */
 
-static void end_probe(struct session *s)
+static void forget_probe(struct polling *p)
 {
-	s->probe = NULL;
-	deadline_clear(&s->upgrade);
-	deadline_clear(&s->noop);
+	p->probe = NULL;
+	deadline_clear(&p->upgrade);
+	deadline_clear(&p->noop);
+}
+
+void websocket_end_probe(struct polling *p, enum reason why)
+{
+	struct conn *c = p->probe;
+	forget_probe(p);
+	if (c != NULL)
+		ws_close(c, why, NULL);
 }
 
 static void on_probe_closed(struct conn *c, enum reason why UNUSED)
 {
-	end_probe(c->owner);
+	struct session *s = c->owner;
+	forget_probe(s->polling);
 }
 
 /* Answers a held GET, so that the client can pause its polling. */
 static void release_poll(struct session *s)
 {
-	if (s->poll != NULL)
-		poll_answer(s, outq_empty(&s->out) ? STR("6") : STR_NONE);
+	if (s->polling->held != NULL)
+		poll_answer(s, outq_empty(&s->polling->out) ? STR("6") : STR_NONE);
 }
 
 void websocket_noop_due(struct deadline *d)
 {
-	struct session *s = CONTAINER_OF(d, struct session, noop);
-	release_poll(s);
-	deadline_set(&s->engine->noop, d);
+	struct polling *p = CONTAINER_OF(d, struct polling, noop);
+	release_poll(p->session);
+	deadline_set(&p->session->engine->noop, d);
 }
 
 void websocket_upgrade_late(struct deadline *d)
 {
-	struct session *s = CONTAINER_OF(d, struct session, upgrade);
-	struct conn *c = s->probe;
-	end_probe(s);
-	ws_close(c, REASON_PROBE_FAILED, NULL);
+	websocket_end_probe(CONTAINER_OF(d, struct polling, upgrade), REASON_PROBE_FAILED);
 }
 
 static void swap(struct session *s, struct conn *c)
 {
-	end_probe(s);
-	if (s->poll != NULL)
+	forget_probe(s->polling);
+	if (s->polling->held != NULL)
 		poll_answer(s, STR("1"));
 	s->ws = c;
 	c->user = &session_ws;
-	s->engine->queued -= s->out.bytes;
-	conn_take_over(c, &s->out);
+	s->engine->queued -= s->polling->out.bytes;
+	conn_take_over(c, &s->polling->out);
+	polling_end(s);
 }
 
 static void on_probe_message(struct conn *c, bool binary, struct str bytes)
@@ -89,12 +96,11 @@ static void on_probe_message(struct conn *c, bool binary, struct str bytes)
 	if (!binary && str_eqz(bytes, "2probe")) {
 		ws_send(c, WS_TEXT, STR("3probe"));
 		release_poll(s);
-		deadline_set(&s->engine->noop, &s->noop);
+		deadline_set(&s->engine->noop, &s->polling->noop);
 	} else if (!binary && str_eqz(bytes, "5")) {
 		swap(s, c);
 	} else {
-		end_probe(s);
-		ws_close(c, REASON_PROBE_FAILED, NULL);
+		websocket_end_probe(s->polling, REASON_PROBE_FAILED);
 	}
 }
 
@@ -103,13 +109,13 @@ static const struct ws_user probe_ws = { .message = on_probe_message, .closed = 
 void websocket_probe(struct request *r, const struct head *h, struct session *s)
 {
 	struct conn *c = r->conn;
-	bool taken = s->ws != NULL || s->probe != NULL || s->closing;
+	bool taken = s->polling == NULL || s->polling->probe != NULL || s->closing;
 	if (!ws_accept(r, h, &probe_ws, s))
 		return;
 	if (taken) {
 		ws_close(c, REASON_OVERLAP, NULL);
 		return;
 	}
-	s->probe = c;
-	deadline_set(&s->engine->upgrade, &s->upgrade);
+	s->polling->probe = c;
+	deadline_set(&s->engine->upgrade, &s->polling->upgrade);
 }

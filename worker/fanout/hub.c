@@ -284,7 +284,7 @@ static void on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 
 /* Some events are nowhere any more: those who had not heard them are lost. State that has no log is read anew
  * by those who keep it. */
-static void on_gap(void *ctx, struct feed *f)
+static void on_gap(void *ctx, struct feed *f, uint64_t stood)
 {
 	struct hub *h = ctx;
 	struct topic *t = CONTAINER_OF(f, struct topic, feed);
@@ -295,7 +295,7 @@ static void on_gap(void *ctx, struct feed *f)
 		struct member *m;
 		walk_begin(h, LIST_OF(link, struct group, link));
 		while ((m = walk_next(h)) != NULL)
-			if (m->since < f->last)
+			if (m->since < f->last || f->last < stood)
 				m->peer->vt->lost(m->peer);
 	}
 }

@@ -29,6 +29,8 @@ struct net {
 	struct event_base *base;
 	struct list conns, todo, dying;
 	struct deadline_list linger;     /* closing, until the peer has read our last words */
+	struct deadline_list rests;      /* … after a round of many writes */
+	struct deadline rest;
 	struct http *http;               /* http.c: services, time-outs */
 	struct ws *ws;                   /* ws.c: scratch memory */
 	char *input;                     /* one read buffer for all */

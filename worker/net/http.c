@@ -135,6 +135,8 @@ void http_answer(struct request *r, unsigned status, const char *type, struct st
 	http_cors(r, &out);
 	if (extra != NULL)
 		buf_z(&out, extra);
+	if (r->extra != NULL)
+		buf_z(&out, r->extra);
 	buf_z(&out, r->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
 	if (!r->is_head && status != 204 && status != 304)
 		buf_str(&out, body);

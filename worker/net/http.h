@@ -24,6 +24,7 @@ struct request {
 	void (*unreadable)(struct request *r, unsigned status);      /* the body can't be had: must answer; or NULL */
 	void (*gone)(struct request *r);     /* the connection died before the answer; r dies next */
 	void *owner;                         /* the service's */
+	const char *extra;                   /* further header lines of the answer, each with CRLF; or NULL */
 	uint64_t max_body;
 	struct str raw;                      /* while in head(): all bytes from the head on */
 	/* http.c's */

@@ -336,6 +336,8 @@ bool ws_accept(struct request *r, const struct head *h, const struct ws_user *us
 	buf_str(&out, accept_key(key, accept));
 	buf_z(&out, "\r\n");
 	http_cors(r, &out);
+	if (r->extra != NULL)
+		buf_z(&out, r->extra);
 	buf_z(&out, "\r\n");
 	http_leave(r, buf_view(&out));
 	buf_fini(&out);

@@ -35,6 +35,7 @@ struct asked {
 	struct socket *socket;
 	uint64_t id;
 	socket_ack_fn *fn;
+	void *arg;
 };
 
 static struct sockets *all_of(const struct session *s)
@@ -95,32 +96,36 @@ void socket_ack(struct socket *s, struct str id, struct str args, struct strs bl
 
 /* --- Questions to the client --- */
 
-static void asked_end(struct asked *a, struct str args)
+static void asked_end(struct asked *a, struct str args, struct strs blobs)
 {
 	struct socket *s = a->socket;
 	socket_ack_fn *fn = a->fn;
+	void *arg = a->arg;
 	struct asked **at = &s->asked;
 	while (*at != a)
 		at = &(*at)->next;
 	*at = a->next;
 	deadline_clear(&a->deadline);
 	free(a);
-	fn(s, args);
+	fn(s, arg, args, blobs);
 }
 
 static void on_ack_late(struct deadline *d)
 {
-	asked_end(CONTAINER_OF(d, struct asked, deadline), STR_NONE);
+	asked_end(CONTAINER_OF(d, struct asked, deadline), STR_NONE, (struct strs){ 0 });
 }
 
-void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn)
+void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn, void *arg)
 {
 	char text[24];
-	if (!s->open || s->closed)
+	if (!s->open || s->closed) {
+		fn(s, arg, STR_NONE, (struct strs){ 0 });
 		return;
+	}
 	struct asked *a = xcalloc(1, sizeof(*a));
 	a->socket = s;
 	a->fn = fn;
+	a->arg = arg;
 	a->id = s->next_ack++;
 	a->next = s->asked;
 	s->asked = a;
@@ -131,14 +136,14 @@ void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn)
 }
 
 /* An unknown id, or one answered before, means nothing (§12). */
-static void take_ack(struct socket *s, const struct sio_packet *p)
+static void take_ack(struct socket *s, const struct sio_packet *p, struct strs blobs)
 {
 	uint64_t id;
 	if (!str_u64(p->id, &id))
 		return;
 	for (struct asked *a = s->asked; a != NULL; a = a->next) {
 		if (a->id == id) {
-			asked_end(a, p->data);
+			asked_end(a, p->data, blobs);
 			return;
 		}
 	}
@@ -171,7 +176,7 @@ static void socket_close(struct socket *s, enum reason why)
 	s->closed = true;
 	all->app->closed(s, why);
 	while (s->asked != NULL)
-		asked_end(s->asked, STR_NONE);
+		asked_end(s->asked, STR_NONE, (struct strs){ 0 });
 	op_orphan(&s->ops);
 	peer_fini(all->hub, &s->peer);
 	list_remove(&s->expiry);
@@ -214,7 +219,7 @@ void socket_accept(struct socket *s)
 		return;
 	s->open = true;
 	session_connected(s->session, true);
-	int n = s->take[0] != '\0'
+	int n = s->pid[0] != '\0'
 	                ? snprintf(data, sizeof(data), "{\"sid\":\"%.*s\",\"pid\":\"%.*s\"}",
 	                           SOCKET_SID_LEN, s->sid, SOCKET_SID_LEN, s->pid)
 	                : snprintf(data, sizeof(data), "{\"sid\":\"%.*s\"}", SOCKET_SID_LEN, s->sid);
@@ -297,7 +302,7 @@ static void take_packet(struct session *session, const struct sio_packet *p, str
 		return;
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		take_ack(s, p);
+		take_ack(s, p, blobs);
 		return;
 	case SIO_DISCONNECT:
 		socket_close(s, REASON_LEFT);

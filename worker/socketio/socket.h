@@ -56,7 +56,7 @@ struct socket {
 	uint32_t next_ack;
 	char sid[SOCKET_SID_LEN];
 	char pid[SOCKET_SID_LEN];    /* names its recoverable session: the client's secret */
-	char take[12];               /* how often that was taken up; empty: it has none */
+	char take[12];               /* how often that was taken up; empty: Redis knows of none */
 	bool open, closed;
 };
 
@@ -70,7 +70,8 @@ extern const struct session_upper socketio_upper;
 struct str socket_sid(const struct socket *s);
 /* Whose socket it is, until when (seconds since 1970; 0: for ever). */
 void socket_identify(struct socket *s, struct str user, int64_t expires_s);
-/* Its session (protocol.md §13): the client is told the pid, and the sid that goes with it. */
+/* Its session (protocol.md §13): the client is told the pid, and the sid that goes with it. Without a
+ * `take` it is none of Redis'. */
 void socket_recover(struct socket *s, struct str sid, struct str pid, struct str take);
 /* The client is in: CONNECT with its sid. */
 void socket_accept(struct socket *s);
@@ -82,9 +83,9 @@ void socket_disconnect(struct socket *s);
 void socket_emit(struct socket *s, struct str data, struct strs blobs);
 /* Answers an acknowledgement; `args` is what goes between the brackets. */
 void socket_ack(struct socket *s, struct str id, struct str args, struct strs blobs);
-/* Emits an event that asks for an acknowledgement: `fn` gets the answer's array, or STR_NONE when none
- * came in 30 s or the socket closed. */
-typedef void socket_ack_fn(struct socket *s, struct str args);
-void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn);
+/* Emits an event that asks for an acknowledgement: `fn` gets, once, the answer's array and attachments, or
+ * STR_NONE when none came in 30 s or the socket closed. */
+typedef void socket_ack_fn(struct socket *s, void *arg, struct str args, struct strs blobs);
+void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn, void *arg);
 
 #endif

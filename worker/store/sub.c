@@ -29,16 +29,16 @@ enum channel_state { CHANNEL_OUT, CHANNEL_SUBSCRIBING, CHANNEL_IN, CHANNEL_UNSUB
 
 struct channel {
 	struct feed *feed;           /* who follows it; NULL: nobody any more */
-	enum channel_state state;
-	bool resumed;                /* the connection was new since the feed was opened */
 	uint64_t covered;            /* up to here its log was read */
 	uint64_t until;              /* what is wanted ends here; 0: now */
 	struct refill *refill;       /* that waits for this channel's subscription */
 	struct list link;            /* among all */
 	struct list change;          /* is not what it should be; looked at, at the end of the turn */
 	struct list want;            /* is to be refilled, from the end of the turn on */
-	struct str name;
-	char text[];
+	bool resumed;                /* the connection was new since the feed was opened */
+	uint8_t state;               /* enum channel_state */
+	uint16_t len;
+	char name[];
 };
 
 struct sub {
@@ -55,22 +55,27 @@ struct sub {
 
 /* --- channels -------------------------------------------------------------------------------- */
 
+static struct str name_of(const struct channel *ch)
+{
+	return (struct str){ ch->name, ch->len };
+}
+
 static struct channel *channel_new(struct sub *s, struct str name)
 {
 	struct channel *ch = xcalloc(1, sizeof(*ch) + name.len);
 
-	memcpy(ch->text, name.p, name.len);
-	ch->name = (struct str){ ch->text, name.len };
+	memcpy(ch->name, name.p, name.len);
+	ch->len = (uint16_t)name.len;
 	list_init(&ch->change);
 	list_init(&ch->want);
 	list_push(&s->channels, &ch->link);
-	map_put(&s->by_name, ch->name, ch);
+	map_put(&s->by_name, name_of(ch), ch);
 	return ch;
 }
 
 static void channel_free(struct sub *s, struct channel *ch)
 {
-	map_take(&s->by_name, ch->name);
+	map_take(&s->by_name, name_of(ch));
 	list_remove(&ch->link);
 	list_remove(&ch->change);
 	list_remove(&ch->want);
@@ -93,7 +98,7 @@ static void channel_want(struct sub *s, struct channel *ch, uint64_t until)
 	if (!redis_is_up(s->redis))
 		return;              /* all are refilled once it is up */
 	if (ch->refill != NULL) {
-		refill_lower(ch->refill, ch->name, last);
+		refill_lower(ch->refill, name_of(ch), last);
 		return;
 	}
 	if (last < s->refills.limit)
@@ -108,13 +113,14 @@ static void channel_want(struct sub *s, struct channel *ch, uint64_t until)
 /* Events from here to `prev` are nowhere any more. */
 static void channel_gap(struct sub *s, struct channel *ch, uint64_t goes_on)
 {
-	log_warn("feed %.*s: events between %llu-%llu and %llu-%llu are lost", STR_ARG(ch->name),
+	log_warn("feed %.*s: events between %llu-%llu and %llu-%llu are lost", STR_ARG(name_of(ch)),
 	         (unsigned long long)stamp_epoch(ch->feed->last),
 	         (unsigned long long)stamp_clock(ch->feed->last),
 	         (unsigned long long)stamp_epoch(goes_on),
 	         (unsigned long long)stamp_clock(goes_on));
+	const uint64_t stood = ch->feed->last;
 	ch->feed->last = goes_on;
-	s->owner->gap(s->ctx, ch->feed);
+	s->owner->gap(s->ctx, ch->feed, stood);
 }
 
 /* The next entry of the feed. False: its predecessor did not come, the log has to be read first. */
@@ -219,7 +225,7 @@ static void channel_live(struct sub *s, struct channel *ch)
 	f->state = FEED_LIVE;
 	if (ch->resumed && !f->logged) {
 		ch->resumed = false;
-		s->owner->gap(s->ctx, f);
+		s->owner->gap(s->ctx, f, 0);
 		if (ch->feed != f)
 			return;
 	}
@@ -233,10 +239,10 @@ static void channel_settle(struct sub *s, struct channel *ch, struct command *in
 
 	if (ch->state == CHANNEL_OUT && followed) {
 		ch->state = CHANNEL_SUBSCRIBING;
-		command_add(s, in, ch->name);
+		command_add(s, in, name_of(ch));
 	} else if (ch->state == CHANNEL_IN && !followed) {
 		ch->state = CHANNEL_UNSUBSCRIBING;
-		command_add(s, out, ch->name);
+		command_add(s, out, name_of(ch));
 	} else if (ch->state == CHANNEL_IN) {
 		channel_live(s, ch);
 	} else if (ch->state == CHANNEL_OUT) {
@@ -275,7 +281,7 @@ static void refill_wants(struct sub *s)
 		refill_until(*r, ch->until);
 		if (waits)
 			ch->refill = *r;
-		if (refill_feed(*r, ch->name, ch->feed->last, waits) == REFILL_FEEDS)
+		if (refill_feed(*r, name_of(ch), ch->feed->last, waits) == REFILL_FEEDS)
 			*r = NULL;
 	}
 	s->refills.limit = UINT64_MAX;
@@ -321,14 +327,14 @@ static void message_came(struct sub *s, const redisReply *reply)
 		return;
 	}
 	if (!feed_message(&text, &prev, &stamp)) {
-		log_warn("feed %.*s: a message that is no event", STR_ARG(ch->name));
+		log_warn("feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
 		return;
 	}
 	if (stamp > s->refills.read)
 		s->refills.read = stamp;
 	if (refills_idle(&s->refills) && channel_take(s, ch, stamp, prev, text))
 		return;
-	if (!refills_hold(&s->refills, ch->name, stamp, prev, text)) {
+	if (!refills_hold(&s->refills, name_of(ch), stamp, prev, text)) {
 		log_warn("subscriptions: too much is waiting, the logs are read again");
 		refill_all(s);
 	}

@@ -28,9 +28,9 @@ struct sub_owner {
 	void (*live)(void *ctx, struct feed *f);
 	/* One event: its stamp (0 on a feed without a log) and its JSON, borrowed for the call. */
 	void (*event)(void *ctx, struct feed *f, uint64_t stamp, struct str json);
-	/* Events after what was handed over are gone for good (log trimmed, or Redis lost data); f->last
-	 * is where it goes on. For a feed without a log: the connection was away, read the state anew. */
-	void (*gap)(void *ctx, struct feed *f);
+	/* Events after `stood`, up to which all were handed over, are gone for good (log trimmed, or Redis
+	 * lost data); f->last is where it goes on, perhaps before that. For a feed without a log: the connection was away, read the state anew. */
+	void (*gap)(void *ctx, struct feed *f, uint64_t stood);
 };
 
 /* Logs are read through services->calls. */
