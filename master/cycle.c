@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/throttle.h"
 #include "master/announce.h"
 #include "master/functions.h"
 #include "master/host.h"
@@ -49,6 +50,7 @@ struct master {
 	struct functions *functions;
 	struct lease lease;
 	struct metrics *metrics;     /* of `workers` workers */
+	struct throttle *connects;
 	unsigned workers;
 	struct crew *crew;
 	int inbox[2];
@@ -346,8 +348,9 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 	}
 	m->workers = conf.workers;
 	m->metrics = metrics_map(m->workers);
-	if (m->metrics == NULL) {
-		snprintf(why, size, "memory for metrics: %s", strerror(errno));
+	m->connects = throttle_new();
+	if (m->metrics == NULL || m->connects == NULL) {
+		snprintf(why, size, "shared memory: %s", strerror(errno));
 		return false;
 	}
 	m->lease = (struct lease){ .client = m->client,
@@ -355,7 +358,7 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 		                   .host = m->host.id };
 	const struct crew_setup setup = {
 		.body = worker, .host = &m->host, .functions = functions_path(m->functions),
-		.master = m->inbox[WRITE], .metrics = m->metrics, .leave = leave, .arg = m,
+		.master = m->inbox[WRITE], .metrics = m->metrics, .connects = m->connects, .leave = leave, .arg = m,
 	};
 	m->crew = crew_new(&setup, why, size);
 	return m->crew != NULL;

@@ -6,6 +6,7 @@
 
 struct master;
 struct metrics;
+struct throttle;
 
 /* What a worker inherits. All descriptors are close-on-exec and stay open in the master. */
 struct inheritance {
@@ -18,6 +19,7 @@ struct inheritance {
 	unsigned char sid_key[32];   /* shared by the workers of this master: who made a sid */
 	char host[33]; /* names this host in Redis and in sids: 12 hex digits, kept in data-dir */
 	const char *functions;       /* path of the Lua library, for messages */
+	struct throttle *connects;   /* connect-rate, of all workers (common/throttle.h) */
 	struct metrics *metrics;     /* the counters of all workers, by index (common/metrics.h) */
 };
 

@@ -131,6 +131,7 @@ static NORETURN void be_worker(const struct crew *c, const struct place *p, pid_
 		.index = p->index, .count = c->count, .generation = p->generation,
 		.inbox = p->inbox[READ], .master = c->setup.master, .functions = c->setup.functions,
 		.metrics = c->setup.metrics,
+		.connects = c->setup.connects,
 	};
 	memcpy(in.listeners, p->listeners, sizeof(in.listeners));
 	memcpy(in.sid_key, c->sid_key, sizeof(in.sid_key));

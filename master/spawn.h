@@ -18,6 +18,7 @@ struct crew_setup {
 	const char *functions;
 	int master;                  /* to the master's inbox */
 	struct metrics *metrics;     /* a page for each worker */
+	struct throttle *connects;   /* one for all of them */
 	void (*leave)(void *master);
 	void *arg;
 };

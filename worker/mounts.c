@@ -6,8 +6,8 @@
 
 struct engine *mounts_engine;
 
-static const struct mount socketio = { "/socket.io/", &socketio_upper, &mounts_engine };
-static const struct mount messenger = { "/ws/", &socketio_upper, &mounts_engine };
+static const struct mount socketio = { "/socket.io/", &socketio_upper, &mounts_engine, NULL };
+static const struct mount messenger = { "/ws/", &socketio_upper, &mounts_engine, NULL };
 
 const struct http_service mounts[] = {
 	{ "/socket.io/", engine_head, &socketio },

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/mem.h"
+#include "common/throttle.h"
 #include "common/metrics.h"
 #include "worker/api/door.h"
 #include "worker/domain/hasher.h"
@@ -60,9 +62,27 @@ static void on_beat(struct deadline *d)
 
 /* --- Connections --- */
 
-static void take_connection(struct worker *w, int fd, unsigned listener, struct str bytes)
+static struct conn *take_connection(struct worker *w, int fd, unsigned listener, struct str bytes)
 {
-	http_start(conn_new(&w->net, fd, listener, &http_vt, bytes));
+	struct conn *c = conn_new(&w->net, fd, listener, &http_vt, bytes);
+	http_start(c);
+	return c;
+}
+
+/* The address of a peer, without its port. */
+static struct str address_of(const struct sockaddr_storage *from)
+{
+	if (from->ss_family == AF_INET)
+		return (struct str){ (const char *)&((const struct sockaddr_in *)from)->sin_addr, 4 };
+	/* A customer has a /64 at least: further bits are for the taking. */
+	const struct in6_addr *ip = &((const struct sockaddr_in6 *)from)->sin6_addr;
+	size_t len = IN6_IS_ADDR_V4MAPPED(ip) ? 16 : 8;
+	return (struct str){ (const char *)ip, len };
+}
+
+static bool may_connect(const struct worker *w, const struct sockaddr_storage *from)
+{
+	return throttle_allow(w->in->connects, conf.connect_rate, address_of(from), clock_now_ms());
 }
 
 static void watch_listeners(struct worker *w, bool on)
@@ -95,9 +115,11 @@ static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
 	struct worker *w = the_worker;
 	unsigned listener = (unsigned)((struct event **)arg - w->listeners);
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
-		int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage from;
+		socklen_t len = sizeof(from);
+		int peer = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (peer >= 0) {
-			take_connection(w, peer, listener, STR_NONE);
+			take_connection(w, peer, listener, STR_NONE)->throttled = !may_connect(w, &from);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

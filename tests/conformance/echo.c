@@ -1,5 +1,9 @@
 /* The server under test of the protocol suites (Engine.IO, Socket.IO, RFC 6455): an API made from outside,
  * by its own tables of APIs and paths. Linked only into confab-conformance. */
+#include <string.h>
+
+#include "common/conf.h"
+#include "tests/conformance/clients.h"
 #include "worker/api/door.h"
 #include "worker/engineio/poll.h"
 #include "worker/mounts.h"
@@ -44,7 +48,11 @@ static const struct api_event events[] = {
 static const struct api api_echo = { .name = "echo", .events = events, .hello = hello };
 static const struct api api_custom = { .name = "custom", .events = events, .hello = hello };
 
-const struct api *const apis[] = { &api_echo, &api_custom, NULL };
+const struct api *const apis[] = {
+	&api_echo, &api_custom,
+	&api_clients, &api_foo, &api_timeout_socket, &api_valid, &api_asd, &api_abc, &api_no,
+	NULL
+};
 const struct api_route *const api_routes[] = { NULL };
 
 /* --- Engine.IO: every message comes back --- */
@@ -86,16 +94,40 @@ static void bare_head(struct request *r, const struct head *h)
 	ws_accept(r, h, &bare_echo, NULL);
 }
 
-/* --- Paths --- */
+/* --- Paths: what is at one depends on the root of the port's `listen` line --- */
 
 struct engine *mounts_engine;
 
-static const struct mount socketio = { "/socket.io/", &socketio_upper, &mounts_engine };
-static const struct mount engineio = { "/engine.io/", &engine_echo, &mounts_engine };
+static const struct mount socketio = { "/socket.io/", &socketio_upper, &mounts_engine, NULL };
+static const struct mount engineio = { "/engine.io/", &engine_echo, &mounts_engine, NULL };
+static const struct mount clients_socketio = {
+	"/socket.io/", &socketio_upper, &mounts_engine, clients_greet_socketio,
+};
+static const struct mount clients_engineio = {
+	"/engine.io/", &clients_engine, &mounts_engine, clients_greet_engineio,
+};
+
+/* The services of ports whose root is `clients`. */
+static const struct http_service clients_mounts[] = {
+	{ "/socket.io/", engine_head, &clients_socketio },
+	{ "/engine.io/", engine_head, &clients_engineio },
+	{ 0 }
+};
+
+static void by_port(struct request *r, const struct head *h)
+{
+	const struct http_service *s = clients_mounts;
+	if (strcmp(conf.listens[r->conn->listener].root, "clients") == 0) {
+		while (strcmp(s->prefix, r->service->prefix) != 0)
+			s++;
+		r->service = s;
+	}
+	engine_head(r, h);
+}
 
 const struct http_service mounts[] = {
-	{ "/socket.io/", engine_head, &socketio },
-	{ "/engine.io/", engine_head, &engineio },
+	{ "/socket.io/", by_port, &socketio },
+	{ "/engine.io/", by_port, &engineio },
 	{ "/echo", bare_head, NULL },
 	{ "/", rest_head, NULL },
 	{ 0 }

@@ -3,8 +3,12 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { TRAVEL, enter, leaveAll } from '../lib/chatter.mjs';
 import { channel, person } from '../lib/people.mjs';
+import { Polling, UNKNOWN_SID } from '../lib/engine.mjs';
+import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
 import { token } from '../lib/token.mjs';
+import { until } from '../lib/wait.mjs';
+import { request } from '../lib/wire.mjs';
 
 const SLOW_DOWN = 'Rate limit exceeded. Please slow down.';
 
@@ -84,5 +88,63 @@ describe('expiry', { timeout: 300_000 }, () => {
 		const other = await enter(server, { token: ann.token });
 		assert.equal(await one.disconnected(), 'io server disconnect');
 		await other.fence();
+	});
+});
+
+describe('connections', { timeout: 300_000 }, () => {
+	let server;
+	before(async () => {
+		server = await start({ options: { 'connect-rate': '1 40', 'queue-soft': '2kb', 'queue-soft-time': '300ms' } });
+	});
+	after(async () => {
+		leaveAll();
+		await server?.stop();
+	});
+
+	test('an address that connects too often is told when to come again', async () => {
+		const answers = [];
+		for (let i = 0; i < 60; i++)
+			answers.push(await request(server.port, { path: '/nowhere' }));
+		const refused = answers.filter(({ status }) => status === 429);
+		assert.ok(refused.length > 0 && refused.length < 60, `${refused.length} of 60`);
+		for (const { headers, body } of refused) {
+			assert.equal(headers['retry-after'], '1');
+			assert.deepEqual(JSON.parse(body), { message: 'Too many connections from this address', errors: {} });
+		}
+	});
+});
+
+describe('slow readers', { timeout: 300_000 }, () => {
+	let server;
+	before(async () => {
+		server = await start({ options: { 'queue-soft': '2kb', 'queue-soft-time': '200ms' } });
+	});
+	after(async () => {
+		leaveAll();
+		await server?.stop();
+	});
+
+	test('who reads nothing is closed, others hear on, and recovery has what was missed', async () => {
+		const ann = await person(server, 'Ann');
+		const id = await channel(server, ann);
+		const slow = await Polling.open(server.port);
+		await slow.send(`40${JSON.stringify({ token: ann.token })}`);
+		assert.match(await slow.next(), /^40\{"sid"/);
+		assert.match(await slow.next(), /^42\["authenticated"/);
+		await slow.send(`42["join_channel",{"channelId":"${id}"}]`);
+		assert.match(await slow.next(), /^42\["joined_channel"/);
+		const speaker = await enter(server, { token: ann.token });
+		await speaker.ask('join_channel', { channelId: id });
+		const connections = async () =>
+			(await rest(server, 'GET', '/api/stats', ann.token)).json.total.connections;
+		await until(async () => await connections() === 2, 'both');
+		// Its packets wait for a GET that does not come.
+		await until(async () => {
+			await speaker.ask('send_message', { channelId: id, content: 'x'.repeat(500) });
+			return await connections() === 1;
+		}, 'end of the slow one', { every: 50 });
+		assert.equal((await slow.poll()).body, UNKNOWN_SID);
+		await speaker.fence();
+		assert.deepEqual(speaker.disconnects, []);
 	});
 });

@@ -93,7 +93,7 @@ void api_ask(struct op *op, const char *event, struct str args, op_fn *answered)
 /* The asking socket's id; STR_NONE for a REST request. */
 struct str api_sid(const struct op *op);
 /* For an API that recovers its clients itself, before api_accept: the socket goes by this private id, and
- * by the public id of an earlier one (STR_NONE: its own). Both have SOCKET_SID_LEN characters. */
+ * by the public id of an earlier one (STR_NONE: its own). Both have 20 characters. */
 void api_resume(struct op *op, struct str sid, struct str pid);
 /* The row of the event under way, for its `with` and `failure`; NULL for none. */
 const struct api_event *api_row(const struct op *op);

@@ -239,7 +239,7 @@ static enum err check_head(struct op *op, struct visit *v, const struct head *h)
 {
 	struct claims claims;
 	if (v->route->needs & (NEEDS_USER | NEEDS_TOKEN)) {
-		struct handshake shown = { STR("{}"), STR_NONE, head_field(h, "authorization") };
+		struct handshake shown = { .auth = STR("{}"), .authorization = head_field(h, "authorization") };
 		v->token = arena_str(&op->arena, api_token(op, &shown));
 		enum err e = api_verify(op, v->token, &claims);
 		if (e != ERR_OK)

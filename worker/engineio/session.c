@@ -272,10 +272,21 @@ static void touch(struct session *s)
 		list_push(&s->engine->dirty, &s->dirty);
 }
 
+/* Whether its queue has been above the soft limit for too long. */
+static bool is_slow(struct session *s, const struct outq *q)
+{
+	uint32_t now = (uint32_t)clock_now_ms() | 1;
+	if (q->bytes <= conf.queue_soft)
+		s->slow_ms = 0;
+	else if (s->slow_ms == 0)
+		s->slow_ms = now;
+	return s->slow_ms != 0 && now - s->slow_ms > conf.queue_soft_ms;
+}
+
 /* A reader that does not keep up is closed at the end of the turn, for members are being told just now. */
 static void check_limit(struct session *s, const struct outq *q)
 {
-	if (q->bytes <= conf.queue_hard || s->doomed)
+	if (s->doomed || (!is_slow(s, q) && q->bytes <= conf.queue_hard))
 		return;
 	s->doomed = true;
 	s->why = REASON_SLOW_READER;

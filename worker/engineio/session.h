@@ -84,6 +84,7 @@ struct session {
 	struct deadline heartbeat;   /* on the ping or the pong list */
 	struct deadline step;        /* connect; later grace */
 	uint64_t bucket_us;          /* event-rate: when the allowance is whole again */
+	uint32_t slow_ms;            /* since when its queue is above queue-soft, of the clock's low bits; 0: it is not */
 	uint8_t listener;
 	uint8_t why;                 /* enum reason, once doomed or dead */
 	bool awaits_pong;

@@ -276,6 +276,8 @@ static void write_all(struct net *n, struct list *waiting)
 		struct conn *c = LIST_OF(waiting->next, struct conn, todo);
 		list_remove(&c->todo);
 		write_out(c);
+		if (c->resumes)
+			want(c);     /* was asked for while it stood here */
 		written++;
 	}
 	if (written >= LARGE_ROUND)
@@ -287,10 +289,10 @@ static void on_rested(struct deadline *d UNUSED)
 {
 }
 
-void net_tick(struct net *n)
+/* Bytes that were kept go to the protocols, which may give this or other connections something to do.
+ * Who has something to write comes to `waiting`. */
+static void offer_all(struct net *n, struct list *waiting)
 {
-	struct list waiting;
-	list_init(&waiting);
 	while (!list_empty(&n->todo)) {
 		struct conn *c = LIST_OF(n->todo.next, struct conn, todo);
 		list_remove(&c->todo);
@@ -298,14 +300,25 @@ void net_tick(struct net *n)
 			c->resumes = false;
 			offer_kept(c);
 		}
-		if (!c->closed && !c->wants_write && (!outq_empty(&c->out) || c->finishing))
-			list_push(&waiting, &c->todo);
+		if (c->closed || c->resumes || c->wants_write)
+			continue;    /* if it resumes it is on the list again */
+		list_remove(&c->todo);
+		if (!outq_empty(&c->out) || c->finishing)
+			list_push(waiting, &c->todo);
 	}
-	if (list_empty(&waiting))
-		return;
-	if (deadline_is_set(&n->rest))
-		list_splice(&n->todo, &waiting);
-	else
+}
+
+void net_tick(struct net *n)
+{
+	struct list waiting;
+	list_init(&waiting);
+	do {
+		offer_all(n, &waiting);
+		if (deadline_is_set(&n->rest)) {
+			list_splice(&n->todo, &waiting);
+			break;
+		}
 		write_all(n, &waiting);
+	} while (!list_empty(&n->todo));
 	free_dying(n);
 }

@@ -58,6 +58,7 @@ struct conn {
 	uint8_t why;         /* enum reason, once it is finishing */
 	bool wants_write, resumes, finishing, paused, closed;
 	bool idle;           /* HTTP: between two requests */
+	bool throttled;      /* its address connects too often: it is told so, and closed */
 };
 
 enum { NET_INPUT = 64 * 1024 };

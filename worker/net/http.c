@@ -282,6 +282,12 @@ static void begin_body(struct request *r, const struct head *h)
 static void dispatch(struct request *r, const struct head *h)
 {
 	struct conn *c = r->conn;
+	if (c->throttled) {
+		http_close_after(r);
+		http_answer(r, 429, "application/json", STR("{\"message\":\"Too many connections from this address\",\"errors\":{}}"),
+		            "Retry-After: 1\r\n");
+		return;
+	}
 	if (!check_origin(r, h)) {
 		http_close_after(r);
 		http_refuse(r, 403, "Origin not allowed");
