@@ -72,11 +72,12 @@ static struct conn *take_connection(struct worker *w, int fd, unsigned listener,
 /* The address of a peer, without its port. */
 static struct str address_of(const struct sockaddr_storage *from)
 {
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };        /* ::ffff:1.2.3.4 */
 	if (from->ss_family == AF_INET)
 		return (struct str){ (const char *)&((const struct sockaddr_in *)from)->sin_addr, 4 };
 	/* A customer has a /64 at least: further bits are for the taking. */
 	const struct in6_addr *ip = &((const struct sockaddr_in6 *)from)->sin6_addr;
-	size_t len = IN6_IS_ADDR_V4MAPPED(ip) ? 16 : 8;
+	size_t len = memcmp(ip, mapped, sizeof(mapped)) == 0 ? 16 : 8;
 	return (struct str){ (const char *)ip, len };
 }
 
@@ -117,6 +118,7 @@ static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof(from);
+		from.ss_family = AF_UNSPEC;
 		int peer = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (peer >= 0) {
 			take_connection(w, peer, listener, STR_NONE)->throttled = !may_connect(w, &from);

@@ -241,7 +241,11 @@ static void asked(struct op *op, const void *result)
 	const struct raw_event *answer = result;
 	struct verdict verdict = { 0 };
 	struct fault why;
-	struct str rest = answer != NULL ? answer->args : STR_NONE;
+	if (answer == NULL) {
+		end(op);
+		return;
+	}
+	struct str rest = answer->args;
 	bool five = str_eqz(first_arg(&rest), "5");
 	struct str second = first_arg(&rest);
 	if (five && json_type(second) == JSON_OBJECT &&

@@ -193,15 +193,30 @@ static void on_post_gone(struct request *r)
 	session_close(s, REASON_CLIENT_ERROR);
 }
 
-/* The body can't be had: neither can the session go on, for packets of it are lost. */
+/* Takes the held GET away from its session; NULL if there is none. */
+static struct request *take_held(struct session *s)
+{
+	struct request *held = s->polling != NULL ? s->polling->held : NULL;
+	if (held == NULL)
+		return NULL;
+	s->polling->held = NULL;
+	held->owner = NULL;
+	return held;
+}
+
+/* The body can't be had: neither can the session go on, for packets of it are lost. The client hears why
+ * before its GET ends, and so does not take that for an ordinary close. */
 static void on_post_unreadable(struct request *r, unsigned status)
 {
 	struct session *s = r->owner;
-	if (s != NULL) {
-		s->post = NULL;
-		session_close(s, status == 413 ? REASON_TOO_LARGE : REASON_CLIENT_ERROR);
-	}
 	http_answer(r, status, NULL, STR_NONE, NULL);
+	if (s == NULL)
+		return;
+	struct request *held = take_held(s);
+	s->post = NULL;
+	session_close(s, status == 413 ? REASON_TOO_LARGE : REASON_CLIENT_ERROR);
+	if (held != NULL)
+		refuse(held, false, SESSION_UNKNOWN);
 }
 
 /* Processes the packets in order; false: one could not be read. */

@@ -363,8 +363,9 @@ void ws_close(struct conn *c, enum reason why, const char *text)
 	c->user = NULL;
 	if (c->closed || c->finishing)
 		return;
+	/* 1009 comes bare, as from other servers: stock clients are tested for it. */
 	if (text == NULL)
-		text = reason_text(why);
+		text = why == REASON_TOO_LARGE ? "" : reason_text(why);
 	size_t len = strnlen(text, CONTROL_MAX - 2);
 	payload[0] = (char)(code >> 8);
 	payload[1] = (char)(code & 0xff);
