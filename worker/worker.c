@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
@@ -22,7 +23,7 @@
 #include "worker/socketio/socket.h"
 #include "worker/store/call.h"
 
-enum { BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100, PATIENCE_MS = 1000 };
+enum { BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100, PATIENCE_MS = 1000, TRIM_CONNS = 100 };
 
 struct worker {
 	const struct inheritance *in;
@@ -39,6 +40,7 @@ struct worker {
 	struct deadline_list beat_list, drain_list, rest_list, patience_list;
 	struct deadline beat, drain, rest, patience;
 	struct buf message;
+	size_t seen_conns, trimmed_conns;    /* at the last beat; when memory was last given back */
 	bool serving, draining, quitting;
 };
 
@@ -53,10 +55,25 @@ static void tell_master(struct worker *w, enum chan_type type, int32_t number)
 		w->quitting = true;      /* the master is gone */
 }
 
+/* What a rush of connections used for a moment lies between what they keep, where the allocator would hold
+ * it for ever: once a rush is over, whole free pages go back to the system. */
+static void give_back(struct worker *w)
+{
+	size_t now = w->net.n_conns, before = w->trimmed_conns;
+	size_t change = now > before ? now - before : before - now;
+	bool calm = now == w->seen_conns;
+	w->seen_conns = now;
+	if (!calm || change < TRIM_CONNS || change < before / 10)
+		return;
+	w->trimmed_conns = now;
+	malloc_trim(0);
+}
+
 static void on_beat(struct deadline *d)
 {
 	struct worker *w = CONTAINER_OF(d, struct worker, beat);
 	tell_master(w, CHAN_BEAT, (int32_t)getpid());
+	give_back(w);
 	deadline_set(&w->beat_list, d);
 }
 

@@ -87,10 +87,10 @@ struct session {
 	uint32_t slow_ms;            /* since when its queue is above queue-soft, of the clock's low bits; 0: it is not */
 	uint8_t listener;
 	uint8_t why;                 /* enum reason, once doomed or dead */
-	bool awaits_pong;
-	bool doomed;                 /* to be closed at the end of the turn */
-	bool closing;                /* over, but for a last GET that is to be told so */
-	bool dead;                   /* over; freed at the end of the turn */
+	bool awaits_pong : 1;
+	bool doomed : 1;             /* to be closed at the end of the turn */
+	bool closing : 1;            /* over, but for a last GET that is to be told so */
+	bool dead : 1;               /* over; freed at the end of the turn */
 };
 
 void engine_init(struct engine *e, struct deadlines *ds, unsigned worker, unsigned workers,

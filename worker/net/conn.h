@@ -56,9 +56,9 @@ struct conn {
 	struct deadline deadline;
 	uint8_t listener;    /* index into conf.listens */
 	uint8_t why;         /* enum reason, once it is finishing */
-	bool wants_write, resumes, finishing, paused, closed;
-	bool idle;           /* HTTP: between two requests */
-	bool throttled;      /* its address connects too often: it is told so, and closed */
+	bool wants_write : 1, resumes : 1, finishing : 1, paused : 1, closed : 1;
+	bool idle : 1;       /* HTTP: between two requests */
+	bool throttled : 1;  /* its address connects too often: it is told so, and closed */
 };
 
 enum { NET_INPUT = 64 * 1024 };

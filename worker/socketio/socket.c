@@ -185,14 +185,27 @@ static void socket_close(struct socket *s, enum reason why)
 	all->n--;
 }
 
+static char *copy(struct str s)
+{
+	char *p = xmalloc(s.len + 1);
+	if (s.len > 0)
+		memcpy(p, s.p, s.len);
+	return p;
+}
+
+/* peer.user is the socket's own copy. */
+static void forget_user(struct socket *s)
+{
+	union { const char *in; void *out; } p = { s->peer.user.p };
+	free(p.out);
+	s->peer.user = STR_NONE;
+}
+
 void socket_identify(struct socket *s, struct str user, int64_t expires_s)
 {
 	struct sockets *all = all_of(s->session);
-	free(s->user);
-	s->user = xmalloc(user.len + 1);
-	memcpy(s->user, user.p, user.len);
-	s->user[user.len] = '\0';
-	s->peer.user = (struct str){ s->user, user.len };
+	forget_user(s);
+	s->peer.user = (struct str){ copy(user), user.len };
 	s->expires_s = expires_s;
 	list_remove(&s->expiry);
 	if (expires_s != 0)
@@ -335,14 +348,6 @@ static void on_attachment_late(struct deadline *d)
 	session_close(CONTAINER_OF(d, struct partial, deadline)->session, REASON_PARSE_ERROR);
 }
 
-static char *copy(struct str s)
-{
-	char *p = xmalloc(s.len + 1);
-	if (s.len > 0)
-		memcpy(p, s.p, s.len);
-	return p;
-}
-
 static void begin_partial(struct session *session, struct str text, const struct sio_packet *p)
 {
 	struct line *line = session->state;
@@ -469,7 +474,7 @@ void sockets_tick(struct sockets *all)
 	LIST_EACH(&all->dying, link) {
 		struct socket *s = LIST_OF(link, struct socket, link);
 		list_remove(link);
-		free(s->user);
+		forget_user(s);
 		free(s);
 	}
 }

@@ -51,13 +51,12 @@ struct socket {
 	const struct nsp *nsp;
 	struct list link, ops, expiry;
 	struct asked *asked;         /* questions to the client, the newest first */
-	char *user;                  /* text of peer.user */
 	int64_t expires_s;
 	uint32_t next_ack;
 	char sid[SOCKET_SID_LEN];
 	char pid[SOCKET_SID_LEN];    /* names its recoverable session: the client's secret */
-	char take[12];               /* how often that was taken up; empty: Redis knows of none */
-	bool open, closed;
+	char take[11];               /* how often that was taken up; empty: Redis knows of none */
+	bool open : 1, closed : 1;
 };
 
 void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub, const struct socket_app *app);
