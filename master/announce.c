@@ -43,11 +43,9 @@ static void put_redis(const char *redis_log)
 
 static void put_what_to_try(void)
 {
-	printf("Try next:\n");
+	printf("Try next (README.md has a first conversation):\n");
 	if (conf.n_listens > 0) {
-		printf("  open  ");
-		put_url(&conf.listens[0]);
-		printf("/\n  curl  ");
+		printf("  curl  ");
 		put_url(&conf.listens[0]);
 		printf("/health\n");
 	}

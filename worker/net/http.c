@@ -257,21 +257,24 @@ static void fail_body(struct request *r, unsigned status)
 		http_refuse(r, status, status_text(status));
 }
 
+/* Whether the body can't be had; it was answered then. */
+static bool is_refused(struct request *r, enum body_status status)
+{
+	if (status != BODY_TOO_LARGE && status != BODY_BAD)
+		return false;
+	fail_body(r, status == BODY_TOO_LARGE ? 413 : 400);
+	return true;
+}
+
 /* The body that the service wants: begins to read it, or has it already. */
 static void begin_body(struct request *r, const struct head *h)
 {
-	switch (body_start(&r->body, h, r->max_body)) {
-	case BODY_DONE:
+	enum body_status status = body_start(&r->body, h, r->max_body);
+	if (is_refused(r, status))
+		return;
+	if (status == BODY_DONE) {
 		r->complete(r, STR_NONE);
 		return;
-	case BODY_TOO_LARGE:
-		fail_body(r, 413);
-		return;
-	case BODY_BAD:
-		fail_body(r, 400);
-		return;
-	case BODY_MORE:
-		break;
 	}
 	r->receiving = true;
 	deadline_set(&r->conn->net->http->body, &r->conn->deadline);
@@ -361,21 +364,12 @@ static size_t take_head(struct conn *c, struct str bytes)
 
 static void take_body(struct request *r, struct str *bytes)
 {
-	switch (body_feed(&r->body, bytes, &r->content)) {
-	case BODY_MORE:
+	enum body_status status = body_feed(&r->body, bytes, &r->content);
+	if (is_refused(r, status) || status == BODY_MORE)
 		return;
-	case BODY_DONE:
-		r->receiving = false;
-		deadline_clear(&r->conn->deadline);
-		r->complete(r, buf_view(&r->content));
-		return;
-	case BODY_TOO_LARGE:
-		fail_body(r, 413);
-		return;
-	case BODY_BAD:
-		fail_body(r, 400);
-		return;
-	}
+	r->receiving = false;
+	deadline_clear(&r->conn->deadline);
+	r->complete(r, buf_view(&r->content));
 }
 
 static size_t on_input(struct conn *c, struct str bytes)
