@@ -299,23 +299,11 @@ static void tick(struct worker *w)
 static bool load_keys(struct worker *w)
 {
 	char why[512];
-	struct buf secret = { 0 };
-	w->services.keys = token_keys_new(conf.jwt_issuer[0] != '\0' ? conf.jwt_issuer : NULL,
-	                                  conf.jwt_audience[0] != '\0' ? conf.jwt_audience : NULL);
-	for (unsigned i = 0; i < conf.n_jwt_keys; i++) {
-		if (token_keys_pem(w->services.keys, conf.jwt_keys[i].path, conf.jwt_keys[i].alg, why, sizeof(why)))
-			continue;
-		log_error("jwt-key: %s", why);
-		return false;
-	}
-	if (conf.n_jwt_keys > 0 && conf.jwt_secret[0] == '\0')
+	w->services.keys = token_keys_new(conf.jwt_issuer, conf.jwt_audience);
+	if (token_keys_load(w->services.keys, &conf, why, sizeof(why)))
 		return true;
-	bool fine = conf_jwt_secret(&conf, &secret, why, sizeof(why)) &&
-	            token_keys_secret(w->services.keys, buf_view(&secret), conf.jwt_secret_alg);
-	if (!fine)
-		log_error("jwt-secret: %s", why);
-	buf_fini(&secret);
-	return fine;
+	log_error("%s", why);
+	return false;
 }
 
 /* Our name in Redis, and the channel where we are spoken to by it. */

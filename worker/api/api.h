@@ -101,8 +101,6 @@ const struct api_event *api_row(const struct op *op);
  * feed was not followed yet or the user's state moved meanwhile: `again` will be called to check anew. */
 bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(struct op *op));
 void api_leave(struct op *op, struct str feed);
-/* Disconnects the asking socket (Socket.IO DISCONNECT): clients do not come back by themselves. */
-void api_disconnect(struct op *op);
 /* Closes the object under construction in `json`, answers with it, and frees the buffer. */
 void api_reply(struct op *op, struct buf *json);
 

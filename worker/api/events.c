@@ -155,13 +155,6 @@ void api_resume(struct op *op, struct str sid, struct str pid)
 		socket_recover(s, sid, pid, STR(""));
 }
 
-void api_disconnect(struct op *op)
-{
-	struct socket *s = events_asker(op);
-	if (s != NULL)
-		socket_disconnect(s);
-}
-
 const struct api_event *api_row(const struct op *op)
 {
 	return op->vt == &event_asker ? op->row : NULL;
@@ -383,10 +376,9 @@ static void on_closed(struct socket *s, enum reason why)
 /* The last argument of each event: where the client stands, should it have to come back (§13). */
 static void add_offset(struct json_out *j, uint64_t stamp)
 {
-	char text[STAMP_TEXT_MAX + 4];
-	int n = snprintf(text, sizeof(text), "%llu-%llu", (unsigned long long)stamp_epoch(stamp),
-	                 (unsigned long long)stamp_clock(stamp));
-	json_str(j, (struct str){ text, (size_t)n });
+	buf_z(j->to, ",\"");        /* after the event's name and arguments; a stamp needs no escapes */
+	stamp_write(j->to, stamp);
+	buf_char(j->to, '"');
 }
 
 /* `42/nsp,[…]`: the Engine.IO and Socket.IO types, the namespace, then the API's own words. */

@@ -275,7 +275,7 @@ static void begin(struct request *r, const struct head *h, const struct api_rout
 static void refuse(struct request *r, const struct buf *allow)
 {
 	if (allow->len == 0) {
-		http_refuse(r, 404, "Not found");
+		http_refuse(r, err_status(ERR_NOT_FOUND), err_text(ERR_NOT_FOUND));
 		return;
 	}
 	char extra[100];
