@@ -77,7 +77,7 @@ static void client_free(struct client *c)
 	free(c);
 }
 
-static void closed(struct str sid, bool left)
+static void closed(const struct services *services UNUSED, struct str sid, bool left)
 {
 	struct client *c = map_get(&all.by_sid, sid);
 	if (c == NULL)

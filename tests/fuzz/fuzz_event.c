@@ -48,6 +48,35 @@ static bool has_needs(const struct feed_event *e)
 		return e->user.p != NULL;
 	case EVENT_RESUMED:
 		return e->feed.p != NULL && e->session.p != NULL;
+	case EVENT_JOINED:
+		return e->users.len > 0;
+	case EVENT_READ:
+		return e->message_id.p != NULL && e->username.p != NULL && e->peer.p != NULL;
+	case EVENT_CAME:
+	case EVENT_WENT:
+	case EVENT_ONLINE:
+	case EVENT_OFFLINE:
+		return e->user.p != NULL && e->username.p != NULL;
+	case EVENT_LOBBY_USERS:
+		return e->users.len > 0;
+	case EVENT_LOBBY_MESSAGE:
+		return e->content.p != NULL;
+	default:
+		return true;
+	}
+}
+
+/* Some are about a user alone; all others about a room. */
+static bool has_room(enum event_type type)
+{
+	switch (type) {
+	case EVENT_USER_DELETED:
+	case EVENT_RESUMED:
+	case EVENT_CAME:
+	case EVENT_WENT:
+	case EVENT_ONLINE:
+	case EVENT_OFFLINE:
+		return false;
 	default:
 		return true;
 	}
@@ -57,14 +86,18 @@ static void check_event(const struct feed_event *e)
 {
 	CHECK(has_needs(e));
 	CHECK(e->type < EVENT_COUNT && e->kind <= ROOM_LOBBY);
-	CHECK(e->type == EVENT_USER_DELETED || e->type == EVENT_RESUMED || e->room.p != NULL);
+	CHECK(!has_room(e->type) || e->room.p != NULL);
 	CHECK(e->name.len > 0 && e->original.len > 0);
 	check_raw(e->name);
 	check_raw(e->original);
 	check_raw(e->content);
 	check_raw(e->emoji);
-	for (size_t i = 0; i < e->users.n; i++)
-		CHECK(utf8_valid(e->users.v[i]));
+	check_raw(e->users);
+	CHECK(e->users.p == NULL || json_type(e->users) == JSON_ARRAY);
+	for (size_t i = 0; i < e->came.n; i++)
+		CHECK(utf8_valid(e->came.v[i]));
+	for (size_t i = 0; i < e->left.n; i++)
+		CHECK(utf8_valid(e->left.v[i]));
 	if (e->type == EVENT_MESSAGE || e->type == EVENT_FORWARDED)
 		check_message(&e->message);
 	if (e->type == EVENT_REACTED)

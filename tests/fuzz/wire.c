@@ -103,7 +103,7 @@ static void check_deadlines(void)
 {
 	LIST_EACH(&wire.deadlines.lists, link) {
 		const struct deadline_list *l = LIST_OF(link, struct deadline_list, link);
-		CHECK(l == &wire.sockets.second || list_empty(&l->members));
+		CHECK(l == &wire.sockets.expiries.second || list_empty(&l->members));
 	}
 }
 
@@ -116,7 +116,7 @@ void wire_check_empty(void)
 	CHECK(wire.engine.turn == NULL);
 	CHECK(wire.sockets.n == 0 && list_empty(&wire.sockets.dying));
 	for (size_t i = 0; i < EXPIRY_SLOTS; i++)
-		CHECK(list_empty(&wire.sockets.expiry[i]));
+		CHECK(list_empty(&wire.sockets.expiries.slots[i]));
 	check_deadlines();
 }
 

@@ -170,7 +170,7 @@ static void test_events(void **state UNUSED)
 		struct json_out j = json_out(&json);
 
 		assert_true(event_read(str_z(events[i].event), &arena, &e));
-		const enum audience to = api_channels.encode(&e, &j);
+		const enum audience to = api_channels.encode(&e, 0, &j);
 		assert_int_equal(to, events[i].said[0] ? HEAR_ALL : HEAR_NONE);
 		assert_said(&json, events[i].said);
 		buf_fini(&json);

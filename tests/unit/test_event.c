@@ -5,9 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/stamp.h"
 #include "worker/domain/event.h"
 
 #define HEAD(type) "{\"type\":\"" type "\",\"room\":\"r1\",\"kind\":\"group\",\"actor\":\"ann\""
+#define PRESENCE(type) "{\"type\":\"" type "\",\"actor\":\"ann\",\"user\":\"u1\",\"username\":\"ann\""
+#define LOBBY(what) "{\"type\":\"lobby-" what "\",\"actor\":\"ann\",\"room\":\"hall\",\"kind\":\"lobby\",\"clock\":\"1-2\""
 #define MESSAGE \
 	"{\"id\":\"m1\",\"room\":\"r1\",\"kind\":\"group\",\"author\":{\"id\":\"ann\"," \
 	"\"username\":\"ann_1\",\"name\":\"Ann \\\"A\\\"\",\"image\":null},\"content\":\"hi \\u00e9\"," \
@@ -51,6 +54,13 @@ static void reads_each_type(void **state)
 		{ "{\"type\":\"user-deleted\",\"actor\":\"ann\",\"user\":\"ann\"}", EVENT_USER_DELETED },
 		{ "{\"type\":\"resumed\",\"actor\":\"ann\",\"feed\":\"user:ann\",\"session\":\"p1\","
 		  "\"take\":1}", EVENT_RESUMED },
+		{ HEAD("read") ",\"messageId\":\"m\",\"username\":\"bob\",\"peer\":\"ann\"}", EVENT_READ },
+		{ PRESENCE("came") "}", EVENT_CAME },
+		{ PRESENCE("went") "}", EVENT_WENT },
+		{ PRESENCE("online") ",\"clock\":\"1-2\"}", EVENT_ONLINE },
+		{ PRESENCE("offline") ",\"clock\":\"1-2\"}", EVENT_OFFLINE },
+		{ LOBBY("users") ",\"users\":[]}", EVENT_LOBBY_USERS },
+		{ LOBBY("message") ",\"name\":\"ann\",\"content\":\"x\"}", EVENT_LOBBY_MESSAGE },
 	};
 	struct feed_event e;
 	bool seen[EVENT_COUNT] = { false };
@@ -94,8 +104,22 @@ static void keeps_what_is_written(void **state)
 	assert_true(reads(HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":7}", &e));
 	assert_true(e.at == 7);
 	assert_true(reads(HEAD("joined") ",\"users\":[\"bob\",\"eve\"]}", &e));
-	assert_int_equal(e.users.n, 2);
-	equal(e.users.v[1], "eve");
+	equal(e.users, "[\"bob\",\"eve\"]");
+	assert_true(reads(HEAD("read") ",\"messageId\":\"m\",\"username\":\"bob\",\"peer\":\"ann\","
+	                  "\"unread\":2,\"origin\":\"s\"}", &e));
+	equal(e.username, "bob");
+	equal(e.peer, "ann");
+	equal(e.origin, "s");
+	assert_true(e.unread == 2);
+	assert_true(reads(PRESENCE("online") ",\"clock\":\"2-7\"}", &e));
+	assert_true(e.as_of == stamp_make(2, 7) && e.stamp == 0);
+	assert_true(reads(PRESENCE("went") "}", &e));
+	equal(e.user, "u1");
+	assert_true(reads(LOBBY("users") ",\"users\":[{\"id\":\"s\"}],\"came\":[],\"left\":[\"bob\"]}", &e));
+	equal(e.users, "[{\"id\":\"s\"}]");
+	assert_true(e.came.n == 0 && e.left.n == 1 && e.kind == ROOM_LOBBY);
+	assert_true(reads(LOBBY("message") ",\"name\":\"ann\",\"content\":\"x\"}", &e));
+	equal(e.name, "\"ann\"");
 	assert_true(reads(HEAD("left") ",\"user\":\"bob\",\"userDeleted\":true}", &e));
 	assert_true(e.user_deleted);
 	assert_true(reads(HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":null}", &e));
@@ -112,7 +136,9 @@ static void refuses_the_rest(void **state)
 		"", "{}", "[]", "null", "\"x\"", "{", "{\"type\":\"message\"}",
 		HEAD("message") "}", HEAD("nonsense") "}", HEAD("message") ",\"message\":{}}",
 		HEAD("message") ",\"message\":\"m\"}", HEAD("edited") ",\"messageId\":\"m1\"}",
-		HEAD("joined") ",\"users\":[1,{}]}", HEAD("left") "}", HEAD("removed") "} x",
+		HEAD("joined") ",\"users\":{}}", PRESENCE("online") "}", PRESENCE("came") ",\"clock\":\"x\"}",
+		"{\"type\":\"went\",\"user\":\"u1\"}", LOBBY("users") "}", LOBBY("message") ",\"name\":\"ann\"}",
+		HEAD("read") ",\"messageId\":\"m\",\"username\":\"bob\"}", HEAD("left") "}", HEAD("removed") "} x",
 		"{\"type\":\"removed\",\"room\":\"r1\",\"kind\":\"cellar\"}",
 		"{\"type\":\"removed\",\"room\":\"r1\"}", "{\"type\":7,\"room\":\"r1\",\"kind\":\"group\"}",
 		HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":\"soon\"}",

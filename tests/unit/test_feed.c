@@ -131,13 +131,16 @@ static void listener_lost(struct peer *p)
 	peer_fini(w.hub, p);
 }
 
-static const struct peer_vt listener_vt = { listener_send, listener_lost };
+static const struct peer_vt listener_vt = { .send = listener_send, .lost = listener_lost };
 static unsigned encoded;
 
 /* "<stamp> <feed> <n>" */
-static enum audience encode(const struct encoder *e, const struct feed_event *event, struct buf *out)
+static enum audience encode(const struct encoder *e, const struct feed_event *event, unsigned nth,
+                            struct buf *out)
 {
 	(void)e;
+	if (nth > 0)
+		return HEAR_NONE;
 	encoded++;
 	buf_u64(out, event->stamp);
 	buf_printf(out, " %.*s %.*s", STR_ARG(event->room), STR_ARG(event->name));

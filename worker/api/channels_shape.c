@@ -217,9 +217,9 @@ static const struct {
 	[EVENT_FORWARDED] = { "message_forwarded", "message_forwarded_to_direct", put_forwarded },
 };
 
-enum audience channels_encode(const struct feed_event *e, struct json_out *out)
+enum audience channels_encode(const struct feed_event *e, unsigned nth, struct json_out *out)
 {
-	if (told[e->type].put == NULL)
+	if (nth > 0 || told[e->type].put == NULL)
 		return HEAR_NONE;
 	json_str(out, str_z(e->kind == ROOM_DIRECT ? told[e->type].direct : told[e->type].name));
 	told[e->type].put(out, e);

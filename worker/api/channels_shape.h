@@ -12,7 +12,7 @@ void channels_put_reaction(struct json_out *j, const struct reaction *r);
 void channels_put_channel(struct json_out *j, const struct room *r);
 void channels_put_conversation(struct json_out *j, const struct room *r);
 void channels_put_member(struct json_out *j, const struct room_member *m);
-/* A live event: its name and its argument; HEAR_NONE and nothing for those it does not tell. */
-enum audience channels_encode(const struct feed_event *e, struct json_out *out);
+/* A live event: its name and its argument (struct api.encode). */
+enum audience channels_encode(const struct feed_event *e, unsigned nth, struct json_out *out);
 
 #endif

@@ -3,6 +3,7 @@
 #include "worker/domain/event.h"
 
 #include "common/schema.h"
+#include "common/stamp.h"
 
 /* As they stand in the JSON, before words become numbers. */
 struct message_wire {
@@ -12,7 +13,7 @@ struct message_wire {
 
 struct event_wire {
 	struct feed_event event;
-	struct str type, kind;
+	struct str type, kind, clock;
 	struct str message;
 	int64_t updated_at, deleted_at;
 };
@@ -50,6 +51,7 @@ static const struct field message_schema[] = {
 	FIELD_AS(message_wire, message.attachments, "attachments", F_ARRAY),
 	FIELD_AS(message_wire, message.reactions, "reactions", F_ARRAY),
 	FIELD_AS(message_wire, message.read, "read", F_BOOL),
+	FIELD_AS(message_wire, message.recipient, "recipient", F_STR),
 	{ 0 }
 };
 
@@ -59,7 +61,7 @@ static const struct field event_schema[] = {
 	FIELD_AS(event_wire, event.room, "room", F_STR),
 	FIELD_AS(event_wire, event.actor, "actor", F_STR),
 	FIELD_AS(event_wire, event.user, "user", F_STR),
-	FIELD_AS(event_wire, event.users, "users", F_STRS),
+	FIELD_AS(event_wire, event.users, "users", F_ARRAY),
 	FIELD_AS(event_wire, event.user_deleted, "userDeleted", F_BOOL),
 	FIELD_AS(event_wire, event.name, "name", F_RAW),
 	FIELD(event_wire, message, F_OBJECT),
@@ -73,6 +75,13 @@ static const struct field event_schema[] = {
 	FIELD_AS(event_wire, event.feed, "feed", F_STR),
 	FIELD_AS(event_wire, event.session, "session", F_STR),
 	FIELD_AS(event_wire, event.take, "take", F_INT),
+	FIELD_AS(event_wire, event.username, "username", F_STR),
+	FIELD_AS(event_wire, event.peer, "peer", F_STR),
+	FIELD_AS(event_wire, event.unread, "unread", F_INT),
+	FIELD_AS(event_wire, event.origin, "origin", F_STR),
+	FIELD_AS(event_wire, event.came, "came", F_STRS),
+	FIELD_AS(event_wire, event.left, "left", F_STRS),
+	FIELD(event_wire, clock, F_STR),
 	{ 0 }
 };
 
@@ -89,7 +98,7 @@ static const char *const kind_words[] = {
 
 #define NEED(member) (1u << NEED_##member)
 enum { NEED_room, NEED_user, NEED_message, NEED_message_id, NEED_content, NEED_reaction, NEED_emoji,
-       NEED_feed, NEED_session };
+       NEED_feed, NEED_session, NEED_username, NEED_peer, NEED_users, NEED_name, NEED_clock };
 
 /* The strings that must be there; all that is not listed here has a fair meaning when it is absent. */
 static const size_t need_offsets[] = {
@@ -102,6 +111,11 @@ static const size_t need_offsets[] = {
 	[NEED_emoji] = offsetof(struct event_wire, event.emoji),
 	[NEED_feed] = offsetof(struct event_wire, event.feed),
 	[NEED_session] = offsetof(struct event_wire, event.session),
+	[NEED_username] = offsetof(struct event_wire, event.username),
+	[NEED_peer] = offsetof(struct event_wire, event.peer),
+	[NEED_users] = offsetof(struct event_wire, event.users),
+	[NEED_name] = offsetof(struct event_wire, event.name),
+	[NEED_clock] = offsetof(struct event_wire, clock),
 };
 
 static const unsigned event_needs[EVENT_COUNT] = {
@@ -111,13 +125,20 @@ static const unsigned event_needs[EVENT_COUNT] = {
 	[EVENT_REACTED] = NEED(room) | NEED(reaction),
 	[EVENT_UNREACTED] = NEED(room) | NEED(message_id) | NEED(emoji),
 	[EVENT_FORWARDED] = NEED(room) | NEED(message),
-	[EVENT_JOINED] = NEED(room),
+	[EVENT_JOINED] = NEED(room) | NEED(users),
 	[EVENT_LEFT] = NEED(room) | NEED(user),
 	[EVENT_ROOM_CREATED] = NEED(room),
 	[EVENT_ADDED] = NEED(room),
 	[EVENT_REMOVED] = NEED(room),
 	[EVENT_USER_DELETED] = NEED(user),
 	[EVENT_RESUMED] = NEED(feed) | NEED(session),
+	[EVENT_READ] = NEED(room) | NEED(message_id) | NEED(username) | NEED(peer),
+	[EVENT_CAME] = NEED(user) | NEED(username),
+	[EVENT_WENT] = NEED(user) | NEED(username),
+	[EVENT_ONLINE] = NEED(user) | NEED(username) | NEED(clock),
+	[EVENT_OFFLINE] = NEED(user) | NEED(username) | NEED(clock),
+	[EVENT_LOBBY_USERS] = NEED(room) | NEED(users) | NEED(clock),
+	[EVENT_LOBBY_MESSAGE] = NEED(room) | NEED(name) | NEED(content) | NEED(clock),
 };
 
 /* The index of `word` among `n` words, or n. */
@@ -193,6 +214,8 @@ static bool event_finish(struct event_wire *wire, struct arena *a)
 	if (e->room.p != NULL && !room_kind_read(wire->kind, &e->kind))
 		return false;
 	if (wire->message.p != NULL && !message_take(wire->message, a, &e->message))
+		return false;
+	if (wire->clock.p != NULL && !stamp_parse(wire->clock, &e->as_of))
 		return false;
 	e->at = type == EVENT_DELETED ? wire->deleted_at : wire->updated_at;
 	raw_default(&e->name, STR("null"));

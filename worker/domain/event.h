@@ -44,25 +44,32 @@ struct message {
 	struct str attachments;      /* raw array */
 	struct str reactions;        /* raw array, each for reaction_read */
 	bool read;
+	struct str recipient;        /* direct rooms: the username of the one who is not the author */
 };
 
 struct feed_event {
 	enum event_type type;
-	uint64_t stamp;              /* 0 on feeds without a log */
+	uint64_t stamp;              /* its place in its feed's log; 0 on feeds without one */
+	uint64_t as_of;              /* such a feed's: when it was so; 0: nobody asks */
 	struct str room, actor, user;
 	struct str feed, session;    /* RESUMED: by whose members it is to be heard, and which */
 	int64_t take;                /* RESUMED: how often that session was taken up */
 	enum room_kind kind;
-	struct str name;             /* raw: the room's */
-	struct strs users;
+	struct str name;             /* raw: the room's; LOBBY_MESSAGE: the sender's */
+	struct str users;            /* raw array; JOINED: their ids; LOBBY_USERS: all there are, as objects */
 	bool user_deleted;
 	struct message message;      /* MESSAGE, FORWARDED */
 	struct str original;         /* FORWARDED: raw message or null */
-	struct str message_id;       /* EDITED, DELETED, UNREACTED */
-	struct str content;          /* EDITED: raw string */
+	struct str message_id;       /* EDITED, DELETED, UNREACTED, READ */
+	struct str content;          /* EDITED, LOBBY_MESSAGE: raw string */
 	int64_t at;                  /* EDITED: updatedAt; DELETED: deletedAt */
 	struct reaction reaction;    /* REACTED */
 	struct str emoji;            /* UNREACTED: raw */
+	struct str username;         /* CAME, WENT, ONLINE, OFFLINE, READ: the user's */
+	struct str peer;             /* READ: the author's username */
+	int64_t unread;              /* of the one who has to read; READ, and MESSAGE, FORWARDED in direct rooms */
+	struct str origin;           /* READ: the socket that asked, or empty */
+	struct strs came, left;      /* LOBBY_USERS: names */
 };
 
 /* Reads an event, a message, a reaction that a Redis function wrote; false when it is none. */

@@ -272,21 +272,10 @@ static void touch(struct session *s)
 		list_push(&s->engine->dirty, &s->dirty);
 }
 
-/* Whether its queue has been above the soft limit for too long. */
-static bool is_slow(struct session *s, const struct outq *q)
-{
-	uint32_t now = (uint32_t)clock_now_ms() | 1;
-	if (q->bytes <= conf.queue_soft)
-		s->slow_ms = 0;
-	else if (s->slow_ms == 0)
-		s->slow_ms = now;
-	return s->slow_ms != 0 && now - s->slow_ms > conf.queue_soft_ms;
-}
-
 /* A reader that does not keep up is closed at the end of the turn, for members are being told just now. */
-static void check_limit(struct session *s, const struct outq *q)
+static void check_limit(struct session *s, const struct outq *q, uint32_t more)
 {
-	if (s->doomed || (!is_slow(s, q) && q->bytes <= conf.queue_hard))
+	if (!outq_is_slow(q, more, &s->slow_ms))
 		return;
 	s->doomed = true;
 	s->why = REASON_SLOW_READER;
@@ -298,18 +287,26 @@ void session_push(struct session *s, struct batch *b, uint32_t from, uint32_t to
 	if (s->dead || s->closing || s->doomed)
 		return;
 	if (s->ws != NULL) {
+		check_limit(s, &s->ws->out, to - from);
 		conn_push(s->ws, b, from, to);
-		check_limit(s, &s->ws->out);
 		return;
 	}
 	struct polling *p = s->polling;
 	if (p == NULL)
 		return;
+	check_limit(s, &p->out, to - from);
 	outq_push(&p->out, b, from, to);
 	s->engine->queued += to - from;
-	check_limit(s, &p->out);
 	if (p->held != NULL)
 		touch(s);
+}
+
+bool session_is_behind(const struct session *s)
+{
+	const struct outq *q = s->ws != NULL        ? &s->ws->out
+	                       : s->polling != NULL ? &s->polling->out
+	                                            : NULL;
+	return q != NULL && q->bytes > conf.queue_soft;
 }
 
 /* Where this turn's frames for single sessions go, so that each needs no memory of its own. */

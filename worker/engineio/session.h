@@ -84,7 +84,7 @@ struct session {
 	struct deadline heartbeat;   /* on the ping or the pong list */
 	struct deadline step;        /* connect; later grace */
 	uint64_t bucket_us;          /* event-rate: when the allowance is whole again */
-	uint32_t slow_ms;            /* since when its queue is above queue-soft, of the clock's low bits; 0: it is not */
+	uint32_t slow_ms;            /* outq_is_slow's */
 	uint8_t listener;
 	uint8_t why;                 /* enum reason, once doomed or dead */
 	bool awaits_pong : 1;
@@ -107,6 +107,8 @@ struct str session_sid(const struct session *s);
 void session_send(struct session *s, bool binary, struct str bytes);
 /* Queues frames of a shared batch, whose text payloads begin with the Engine.IO type. */
 void session_push(struct session *s, struct batch *b, uint32_t from, uint32_t to);
+/* Whether more waits to be sent than queue-soft allows. */
+bool session_is_behind(const struct session *s);
 /* Ends it: the client is told as its transport allows, the upper by `closed`. */
 void session_close(struct session *s, enum reason why);
 /* A namespace was joined, or none is any more: stops or starts the connect time-out. */

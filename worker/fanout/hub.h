@@ -12,12 +12,19 @@
 struct hub;
 struct peer;
 
-enum audience { HEAR_NONE, HEAR_ALL, HEAR_OTHERS /* all but the actor's own peers */ };
+enum audience {
+	HEAR_NONE,
+	HEAR_ALL,
+	HEAR_OTHERS,     /* all but the actor's own peers */
+	HEAR_OWN,        /* only these, without the one that asked for it (feed_event.origin) */
+};
 
 /* How one API in one namespace says an event. One object per (API, namespace), alive as long as the worker. */
 struct encoder {
-	/* Adds the payload of one text frame to `out`, or HEAR_NONE. */
-	enum audience (*encode)(const struct encoder *e, const struct feed_event *event, struct buf *out);
+	/* An event may take several packets: adds the payload of its nth as a text frame to `out`.
+	 * HEAR_NONE: there are no more. */
+	enum audience (*encode)(const struct encoder *e, const struct feed_event *event, unsigned nth,
+	                        struct buf *out);
 	/* What the event changes for a member (a room left, a user deleted); runs after all have
 	 * been told. May be NULL. May close or leave. */
 	void (*apply)(struct peer *p, const struct feed_event *event);
@@ -29,6 +36,11 @@ struct peer_vt {
 	void (*send)(struct peer *p, struct batch *b, uint32_t from, uint32_t to);
 	/* Events were lost for good: the transport is to be closed, recovery to be refused. */
 	void (*lost)(struct peer *p);
+	/* Whether this is the one of that id (feed_event.origin). May be NULL: none has an id. */
+	bool (*is)(const struct peer *p, struct str id);
+	/* Whether so much waits for it already that news which the next ones replace may be left out.
+	 * May be NULL: never. */
+	bool (*is_behind)(const struct peer *p);
 };
 
 /* Somebody who can hear: embedded in a Socket.IO socket or a plain WebSocket. */
@@ -60,10 +72,29 @@ void hub_release(struct hub *h, struct str feed, void *ctx);
 /* Follows a feed for ever whose events name in `feed` whose members they are for: what is said to this
  * worker alone. */
 void hub_listen(struct hub *h, struct str feed);
+/* State channels (feeds without a log) have no way to heal a gap themselves: `stale` is called with the
+ * name of one whose state must be read anew, as an event for hub_hear. */
+void hub_on_stale(struct hub *h, void (*stale)(void *ctx, struct str feed), void *ctx);
+/* Calls it for every state channel that is followed: what was read meanwhile may be outdated. */
+void hub_stale_all(struct hub *h);
+/* Redis has lost its data, and begins to count anew: of state channels, whatever it says next is news. */
+void hub_forget(struct hub *h);
+/* Who goes by that id on that feed, if there is such a peer, has lost its place there: peer_vt.lost. */
+void hub_lose(struct hub *h, struct str feed, struct str id);
+/* An event of a state channel, as JSON, that did not come by the channel itself: told to those who know
+ * less. */
+void hub_hear(struct hub *h, struct str feed, struct str json);
+/* A user is here while a peer hears the user's own feed: `here` is called when the first one joins it, and
+ * when the last one leaves. */
+typedef void hub_here_fn(void *ctx, struct str user, bool here);
+void hub_on_here(struct hub *h, hub_here_fn *here, void *ctx);
+/* Calls it for all who are here. */
+void hub_here_all(struct hub *h);
 /* The stamp of the newest event handed out on that feed; 0 if it is not followed. */
 uint64_t hub_last(struct hub *h, struct str feed);
 
-/* From now on the peer hears what happens on the feed after `since`. Joining twice is one membership. */
+/* From now on the peer hears what happens on the feed after `since`; on a state channel, what has come
+ * since it was held by somebody. Joining twice is one membership. */
 void hub_join(struct hub *h, struct peer *p, struct str feed, uint64_t since);
 /* False when it was not a member. */
 bool hub_leave(struct hub *h, struct peer *p, struct str feed);

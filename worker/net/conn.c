@@ -214,8 +214,14 @@ static void want(struct conn *c)
 
 void conn_touch(struct conn *c)
 {
-	if (!c->wants_write)
+	if (!c->wants_write && !c->corked)
 		want(c);
+}
+
+void conn_cork(struct conn *c, bool corked)
+{
+	c->corked = corked;
+	conn_touch(c);
 }
 
 void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to)
@@ -300,7 +306,7 @@ static void offer_all(struct net *n, struct list *waiting)
 			c->resumes = false;
 			offer_kept(c);
 		}
-		if (c->closed || c->resumes || c->wants_write)
+		if (c->closed || c->resumes || c->wants_write || c->corked)
 			continue;    /* if it resumes it is on the list again */
 		list_remove(&c->todo);
 		if (!outq_empty(&c->out) || c->finishing)

@@ -57,6 +57,7 @@ struct conn {
 	uint8_t listener;    /* index into conf.listens */
 	uint8_t why;         /* enum reason, once it is finishing */
 	bool wants_write : 1, resumes : 1, finishing : 1, paused : 1, closed : 1;
+	bool corked : 1;     /* output waits until it is uncorked */
 	bool idle : 1;       /* HTTP: between two requests */
 	bool throttled : 1;  /* its address connects too often: it is told so, and closed */
 };
@@ -74,6 +75,8 @@ void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to);
 void conn_bytes(struct conn *c, struct str bytes);
 /* Queues all that another queue holds. */
 void conn_take_over(struct conn *c, struct outq *q);
+/* Keeps all output back, or lets it go. */
+void conn_cork(struct conn *c, bool corked);
 /* Something is to be done at the end of the turn. */
 void conn_touch(struct conn *c);
 /* Offers kept input again at the end of the turn. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+#include "common/conf.h"
 #include "common/mem.h"
 
 static struct slice *slice_at(struct outq *q, uint32_t i)
@@ -102,6 +104,17 @@ void outq_move(struct outq *to, struct outq *from)
 		drop_first(from);
 	}
 	from->bytes = 0;
+}
+
+bool outq_is_slow(const struct outq *q, uint32_t more, uint32_t *since_ms)
+{
+	uint32_t now = (uint32_t)clock_now_ms() | 1;
+	if (q->bytes <= conf.queue_soft)
+		*since_ms = 0;
+	else if (*since_ms == 0)
+		*since_ms = now;
+	bool long_since = *since_ms != 0 && now - *since_ms > conf.queue_soft_ms;
+	return long_since || q->bytes + (uint64_t)more > conf.queue_hard;
 }
 
 void outq_fini(struct outq *q)

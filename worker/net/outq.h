@@ -29,6 +29,10 @@ int outq_pieces(struct outq *q, struct iovec *v, int max);
 void outq_advance(struct outq *q, size_t written);
 /* Moves all of `from` behind what is in `to`. */
 void outq_move(struct outq *to, struct outq *from);
+/* Before each push, of so many bytes: whether the reader is too slow for it. Either the queue would be longer
+ * than queue-hard, or what is left of earlier ones has been longer than queue-soft for too long; *since_ms is
+ * the caller's for that: since when, of the clock's low bits; 0: it is not. */
+bool outq_is_slow(const struct outq *q, uint32_t more, uint32_t *since_ms);
 /* Drops all. */
 void outq_fini(struct outq *q);
 

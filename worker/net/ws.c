@@ -244,7 +244,10 @@ static void end(struct reader *rd)
 
 static size_t on_input(struct conn *c, struct str bytes)
 {
+	const struct ws_user *user = c->user;
 	struct str rest = bytes;
+	if (user != NULL && user->heard != NULL)
+		user->heard(c);
 	while (rest.len > 0 && !c->closed && !c->finishing) {
 		struct reader *rd = c->state != NULL ? c->state : reader_new(c);
 		bool starts = rd->frame_left == 0;

@@ -13,6 +13,8 @@ struct ws_user {
 	 * ws_close or ws_release. */
 	void (*closed)(struct conn *c, enum reason why);
 	size_t max_message;          /* bytes; 0: conf.max_payload */
+	/* Bytes came, whatever they are: the peer lives. May be NULL. */
+	void (*heard)(struct conn *c);
 };
 
 struct ws;

@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/conf.h"
 #include "common/id.h"
 #include "common/mem.h"
 
-enum { ATTACHMENT_MS = 30000, ACK_MS = 30000, SECOND_MS = 1000 };
+enum { ATTACHMENT_MS = 30000, ACK_MS = 30000 };
 
 /* A binary packet whose attachments are still coming. */
 struct partial {
@@ -55,7 +54,19 @@ static void peer_lost(struct peer *p)
 	session_close(CONTAINER_OF(p, struct socket, peer)->session, REASON_EVENTS_LOST);
 }
 
-static const struct peer_vt socket_peer = { .send = peer_send, .lost = peer_lost };
+static bool peer_is(const struct peer *p, struct str id)
+{
+	return str_eq(socket_sid(CONTAINER_OF_CONST(p, struct socket, peer)), id);
+}
+
+static bool peer_is_behind(const struct peer *p)
+{
+	return session_is_behind(CONTAINER_OF_CONST(p, struct socket, peer)->session);
+}
+
+static const struct peer_vt socket_peer = {
+	.send = peer_send, .lost = peer_lost, .is = peer_is, .is_behind = peer_is_behind,
+};
 
 struct str socket_sid(const struct socket *s)
 {
@@ -161,7 +172,7 @@ static struct socket *socket_new(struct session *session, const struct nsp *nsp)
 	id_random(raw, sizeof(raw));
 	id_encode(s->sid, raw, sizeof(raw));
 	list_init(&s->ops);
-	list_init(&s->expiry);
+	expiry_init(&s->expiry);
 	list_push(&line->sockets, &s->link);
 	peer_init(&s->peer, &socket_peer, &nsp->encoder, STR_NONE);
 	all_of(session)->n++;
@@ -179,7 +190,7 @@ static void socket_close(struct socket *s, enum reason why)
 		asked_end(s->asked, STR_NONE, (struct strs){ 0 });
 	op_orphan(&s->ops);
 	peer_fini(all->hub, &s->peer);
-	list_remove(&s->expiry);
+	expiry_clear(&s->expiry);
 	list_remove(&s->link);
 	list_push(&all->dying, &s->link);
 	all->n--;
@@ -206,10 +217,7 @@ void socket_identify(struct socket *s, struct str user, int64_t expires_s)
 	struct sockets *all = all_of(s->session);
 	forget_user(s);
 	s->peer.user = (struct str){ copy(user), user.len };
-	s->expires_s = expires_s;
-	list_remove(&s->expiry);
-	if (expires_s != 0)
-		list_push(&all->expiry[expires_s % EXPIRY_SLOTS], &s->expiry);
+	expiry_set(&all->expiries, &s->expiry, expires_s);
 }
 
 static void fill_id(char to[SOCKET_SID_LEN], struct str id)
@@ -427,46 +435,19 @@ const struct session_upper socketio_upper = {
 
 /* --- The worker's sockets --- */
 
-static void expire_slot(struct sockets *all, struct list *slot, int64_t now)
+static void on_expired(struct expiry *e)
 {
-	struct list due;
-	list_init(&due);
-	LIST_EACH(slot, link) {
-		if (LIST_OF(link, struct socket, expiry)->expires_s > now)
-			continue;
-		list_remove(link);
-		list_push(&due, link);
-	}
-	while (!list_empty(&due)) {
-		struct socket *s = LIST_OF(due.next, struct socket, expiry);
-		list_remove(&s->expiry);
-		all->app->expired(s);
-	}
-}
-
-/* Once a second: the sockets whose token ended since. After a jump of the clock, all slots at most. */
-static void on_second(struct deadline *d)
-{
-	struct sockets *all = CONTAINER_OF(d, struct sockets, tick);
-	int64_t now = clock_wall_ms() / 1000;
-	int64_t from = now - all->expired_s > EXPIRY_SLOTS || now < all->expired_s ? now - EXPIRY_SLOTS + 1
-	                                                                          : all->expired_s + 1;
-	for (int64_t t = from; t <= now; t++)
-		expire_slot(all, &all->expiry[t % EXPIRY_SLOTS], now);
-	all->expired_s = now;
-	deadline_set(&all->second, d);
+	struct socket *s = CONTAINER_OF(e, struct socket, expiry);
+	all_of(s->session)->app->expired(s);
 }
 
 void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub, const struct socket_app *app)
 {
-	*all = (struct sockets){ .app = app, .hub = hub, .expired_s = clock_wall_ms() / 1000 };
+	*all = (struct sockets){ .app = app, .hub = hub };
 	list_init(&all->dying);
-	for (size_t i = 0; i < EXPIRY_SLOTS; i++)
-		list_init(&all->expiry[i]);
+	expiries_init(&all->expiries, ds, on_expired);
 	deadline_list_init(ds, &all->attachment, ATTACHMENT_MS, on_attachment_late);
 	deadline_list_init(ds, &all->ack, ACK_MS, on_ack_late);
-	deadline_list_init(ds, &all->second, SECOND_MS, on_second);
-	deadline_set(&all->second, &all->tick);
 }
 
 void sockets_tick(struct sockets *all)

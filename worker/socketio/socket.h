@@ -4,6 +4,7 @@
 #define CONFAB_SOCKET_H
 
 #include "worker/engineio/session.h"
+#include "worker/expiry.h"
 #include "worker/fanout/hub.h"
 #include "worker/op.h"
 #include "worker/socketio/codec.h"
@@ -30,17 +31,15 @@ struct socket_app {
 	void (*closed)(struct socket *s, enum reason why);
 };
 
-enum { SOCKET_SID_LEN = 20, EXPIRY_SLOTS = 1024 };
+enum { SOCKET_SID_LEN = 20 };
 
 /* The sockets of a worker. */
 struct sockets {
 	const struct socket_app *app;
 	struct hub *hub;
 	struct list dying;
-	struct deadline_list attachment, ack, second;
-	struct deadline tick;
-	struct list expiry[EXPIRY_SLOTS];    /* open sockets by the second of their token's end */
-	int64_t expired_s;                   /* up to which second they were looked at */
+	struct deadline_list attachment, ack;
+	struct expiries expiries;
 	struct buf scratch;
 	uint64_t n, events;
 };
@@ -49,9 +48,9 @@ struct socket {
 	struct peer peer;
 	struct session *session;
 	const struct nsp *nsp;
-	struct list link, ops, expiry;
+	struct list link, ops;
+	struct expiry expiry;        /* of its token */
 	struct asked *asked;         /* questions to the client, the newest first */
-	int64_t expires_s;
 	uint32_t next_ack;
 	char sid[SOCKET_SID_LEN];
 	char pid[SOCKET_SID_LEN];    /* names its recoverable session: the client's secret */

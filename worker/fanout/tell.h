@@ -1,0 +1,31 @@
+/* Telling: an event to the members of a topic, encoded once for all who speak alike. For fanout/ alone. */
+#ifndef CONFAB_TELL_H
+#define CONFAB_TELL_H
+
+#include "worker/fanout/topic.h"
+
+/* What telling needs; one per hub. */
+struct teller {
+	struct list open;            /* groups with a batch of this turn */
+	struct list *next;           /* of the walk under way; NULL: there is none */
+	struct member end;           /* where it ends */
+	struct buf scratch;
+	uint64_t deliveries;
+};
+
+void teller_init(struct teller *w);
+void teller_fini(struct teller *w);
+/* Ends the turn: batches are closed; what comes next goes into new ones. */
+void teller_tick(struct teller *w);
+/* A member goes, perhaps in the middle of a walk. */
+void teller_skip(struct teller *w, const struct member *m);
+
+/* To all members: first the news, then what follows from it for each. */
+void tell_topic(struct teller *w, struct topic *t, const struct feed_event *e);
+/* To one who has just joined a state channel: what was kept since the state that it knows. */
+void tell_kept(struct teller *w, struct topic *t, struct member *m);
+/* To all who had not heard the events that are nowhere any more: that those are lost. The topic `stood`
+ * there. */
+void tell_lost(struct teller *w, struct topic *t, uint64_t stood);
+
+#endif
