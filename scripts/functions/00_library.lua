@@ -15,10 +15,16 @@ local WRONG_MS = 60000       -- how long a wrong password counts
 local ROOMS_CHUNK = 100      -- rooms left by a deleted account in one call
 local MESSAGES_CHUNK = 500   -- messages of a removed room deleted in one call
 local WORKERS_CHUNK = 10     -- expired workers swept in one call
-local SESSIONS_CHUNK = 500  -- sessions of a dead worker given their TTL in one call
+local SESSIONS_CHUNK = 500   -- sessions of a dead worker given their TTL in one call
+local PRESENCE_CHUNK = 1000  -- users of a dead worker taken from it in one call
+local TELL_CHUNK = 500       -- users told to be offline in one call
+local FEEDS_CHUNK = 500      -- feeds whose last entry is asked for in one command
 local TRIM_CHUNK = 100       -- messages beyond history_max deleted by one post
-local LOG_MAX = { room = '1000', user = '100' }
+local LOG_MAX = { room = '1000', user = '100', pres = '10000' }
 local LOG_LINGERS = 600      -- seconds that the log of a removed room can still be read
+local LEAVING_MS = 5000      -- how long a user without a socket stays online
+local AWAY_MS = 3000         -- without leases for longer, it was Redis or all masters that were away
+local UNLEASED_MS = 10000    -- how long the users of a worker count that has no lease yet
 
 local NO_NAME = 'user:%6Eame'
 
@@ -180,8 +186,6 @@ end
 -- reply: integer
 -- publishes: nothing
 -- errors: none
-local function confab_version()
+reads('confab_version', function()
 	return VERSION
-end
-
-reads('confab_version', confab_version)
+end)

@@ -13,10 +13,12 @@ local function user_load(id)
 		tokens = f[6], refilled = f[7] }
 end
 
-local function user_json(u)
+-- `online` is said where it is asked for.
+local function user_json(u, online)
 	return '{"id":' .. json(u.id) .. ',"username":' .. json(u.username) ..
 		',"name":' .. json(u.name) .. ',"image":' .. quoted(u.image) ..
-		',"email":' .. quoted(u.email) .. ',"deleted":' .. truth(u.deleted) .. '}'
+		',"email":' .. quoted(u.email) .. ',"deleted":' .. truth(u.deleted) ..
+		(online == nil and '' or ',"online":' .. truth(online)) .. '}'
 end
 
 -- The user who acts: known and not deleted.
@@ -98,11 +100,11 @@ end
 -- reply: user (a deleted one too)
 -- publishes: nothing
 -- errors: NOUSER user
-local function user_get(id)
+reads('user_get', function(id)
 	local u = user_load(id)
 	if not u then refuse('NOUSER', 'user') end
 	return { user_json(u) }
-end
+end)
 
 -- One user by name.
 -- keys: user:name:NAME, user:ID
@@ -110,29 +112,32 @@ end
 -- reply: user
 -- publishes: nothing
 -- errors: NOUSER user (deleted ones too)
-local function user_named(username)
+reads('user_named', function(username)
 	local id = username_holder(username)
 	local u = id and user_load(id)
 	if not u or u.deleted then refuse('NOUSER', 'user') end
 	return { user_json(u) }
-end
+end)
 
 -- All users that are not deleted, by lower-case username.
--- keys: users, user:name:NAME, user:ID
+-- keys: users, user:name:NAME, user:ID, online
 -- args: after("" or a username) limit
--- reply: next ("" at the end, else the value for after), user…
+-- reply: next ("" at the end, else the value for after), user… (with whether they are online)
 -- publishes: nothing
 -- errors: none
-local function user_list(after, limit)
+reads('user_list', function(after, limit)
 	local from = after == '' and '-' or '(' .. after:lower()
 	limit = tonumber(limit)
 	local names = redis.call('ZRANGE', 'users', from, '+', 'BYLEX', 'LIMIT', 0, limit + 1)
-	local reply = { #names > limit and names[limit] or '' }
-	for i = 1, math.min(limit, #names) do
-		reply[#reply + 1] = user_json(user_load(username_holder(names[i])))
+	local reply, ids = { #names > limit and names[limit] or '' }, {}
+	for i = 1, math.min(limit, #names) do ids[i] = username_holder(names[i]) end
+	if #ids == 0 then return reply end
+	local online = redis.call('SMISMEMBER', 'online', unpack(ids))
+	for i, id in ipairs(ids) do
+		reply[i + 1] = user_json(user_load(id), online[i] == 1)
 	end
 	return reply
-end
+end)
 
 -- Signs up.
 -- keys: user:ID, user:name:NAME, users, clock
@@ -140,14 +145,14 @@ end
 -- reply: user
 -- publishes: nothing
 -- errors: INVALID username; TAKEN username
-local function user_create(username, name, image, hash)
+writes('user_create', function(username, name, image, hash)
 	if not username_valid(username) then
 		refuse('INVALID', 'username: is not 1 to 32 of letters, digits, _ . -')
 	end
 	if username_holder(username) then refuse('TAKEN', 'username: is taken') end
 	return { user_json(user_make{ id = new_id('u', now_ms(), tick()), username = username,
 		name = name ~= '' and name or username, image = image, hash = hash }) }
-end
+end)
 
 -- What a password is compared with.
 -- keys: wrong:SUBJECT, user:name:NAME, user:ID
@@ -156,14 +161,14 @@ end
 -- publishes: nothing
 -- errors: RATE seconds (looked at first, known user or not); NOUSER user (unknown, deleted, without
 --   a password)
-local function user_password(username, limit)
+reads('user_password', function(username, limit)
 	check_wrong(username:lower(), limit)
 	local id = username_holder(username)
 	local u = id and user_load(id)
 	local hash = u and redis.call('HGET', user_key(id), 'hash')
 	if not hash or u.deleted then refuse('NOUSER', 'user') end
 	return { id, hash, user_json(u) }
-end
+end)
 
 -- Counts a wrong password. The subject is a lower-case username, or room:ID:user:ID.
 -- keys: wrong:SUBJECT
@@ -171,7 +176,7 @@ end
 -- reply: wrong ones in the last minute, at most limit
 -- publishes: nothing
 -- errors: none
-local function password_wrong(subject, limit)
+writes('password_wrong', function(subject, limit)
 	limit = tonumber(limit) or 0
 	if limit < 1 then return { '0' } end
 	local key, now, wrong = 'wrong:' .. subject, now_ms(), 0
@@ -182,12 +187,6 @@ local function password_wrong(subject, limit)
 		if now - at < WRONG_MS then wrong = wrong + 1 end
 	end
 	return { text(wrong) }
-end
+end)
 
 writes('user_enter', user_enter)
-writes('user_create', user_create)
-writes('password_wrong', password_wrong)
-reads('user_get', user_get)
-reads('user_named', user_named)
-reads('user_list', user_list)
-reads('user_password', user_password)

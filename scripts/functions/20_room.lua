@@ -44,14 +44,21 @@ local function room_other(r, user)
 	return user_load(r.a == user and r.b or r.a)
 end
 
+-- How many posts are news to a member.
+local function unread_by(r, user)
+	return text((r.posts or 0) - (redis.call('HGET', r.key .. ':read', user) or 0))
+end
+
 local function room_json(r, asker)
+	local member = is_member(r, asker)
 	local newest = redis.call('ZRANGE', r.key .. ':messages', -1, -1)[1]
 	local other = r.kind == 'direct' and user_json(room_other(r, asker)) or 'null'
 	return '{"id":' .. json(r.id) .. ',"kind":"' .. r.kind .. '","name":' .. quoted(r.name) ..
 		',"status":"' .. r.status .. '","owner":' .. quoted(r.owner) ..
 		',"createdAt":' .. r.created ..
 		',"memberCount":' .. text(redis.call('ZCARD', r.key .. ':members')) ..
-		',"isMember":' .. truth(is_member(r, asker)) ..
+		',"isMember":' .. truth(member) ..
+		',"unread":' .. (member and unread_by(r, asker) or '0') ..
 		',"lastMessageAt":' .. (newest and text(id_ms(newest)) or 'null') ..
 		',"other":' .. other .. '}'
 end
@@ -147,7 +154,7 @@ end
 -- publishes: user:ID "room-created" for each member, the creator included
 -- errors: NOUSER user (creator); USERDELETED user; INVALID kind; INVALID status; INVALID name
 --   (channel without); INVALID users: unknown user X; TAKEN name
-local function room_create(creator, kind, name, status, hash, ...)
+writes('room_create', function(creator, kind, name, status, hash, ...)
 	user_acting(creator)
 	if kind ~= 'group' and kind ~= 'channel' then
 		refuse('INVALID', 'kind: is not group or channel')
@@ -168,7 +175,7 @@ local function room_create(creator, kind, name, status, hash, ...)
 	end
 	tell_members(r, 'room-created', creator, members)
 	return { room_json(r, creator), stamp() }
-end
+end)
 
 -- The direct room of two users, made if it is not there.
 -- keys: room:direct:A:B (A, B in byte order), room:ID, room:ID:members, room:ID:read,
@@ -224,7 +231,7 @@ end
 -- reply: next ("" at the end), clock ("<epoch>-<clock>": from where to hear these rooms), room…
 -- publishes: nothing
 -- errors: INVALID after
-local function room_list(user, want, after, limit)
+reads('room_list', function(user, want, after, limit)
 	local phase, from = (after == '' and 'j0' or after):match('^([jp])(%d+)$')
 	if not phase then refuse('INVALID', 'after: is not a value of next') end
 	limit = tonumber(limit)
@@ -250,6 +257,33 @@ local function room_list(user, want, after, limit)
 	end
 	add('p', { 'rooms:public' }, function(r) return not is_member(r, user) end)
 	return reply
+end)
+
+-- The feeds of all rooms that a user is in, for those who hear by being members.
+-- keys: user:ID:rooms, user:ID:directs, epoch, clock
+-- args: user want
+-- reply: clock ("<epoch>-<clock>": from where to hear them), feed…
+-- publishes: nothing
+-- errors: none
+reads('room_feeds', function(user, want)
+	local reply = { stamp() }
+	for _, kind in ipairs{ 'group', 'direct' } do
+		if want == '' or (want == 'direct') == (kind == 'direct') then
+			for _, id in ipairs(redis.call('ZRANGE', rooms_of(user, kind), 0, -1)) do
+				reply[#reply + 1] = room_key(id)
+			end
+		end
+	end
+	return reply
+end)
+
+-- The ids of up to `limit` members, and the value of `after` for those that follow, "" at the end.
+local function members_after(r, after, limit)
+	if not after:find('^%d*$') then refuse('INVALID', 'after: is not a value of next') end
+	limit = tonumber(limit)
+	local found, ids = rooms_after({ r.key .. ':members' }, after == '' and '0' or after, limit + 1), {}
+	for i = 1, math.min(limit, #found) do ids[i] = found[i][2] end
+	return ids, #found > limit and text(found[limit][1]) or ''
 end
 
 -- The members, those who joined first first.
@@ -258,19 +292,34 @@ end
 -- reply: next ("" at the end), then pairs role(owner|member), user
 -- publishes: nothing
 -- errors: NOROOM room; NOTMEMBER room; INVALID after
-local function room_members(user, room, after, limit)
+reads('room_members', function(user, room, after, limit)
 	local r = room_entered(room, user, '')
-	if not after:find('^%d*$') then refuse('INVALID', 'after: is not a value of next') end
-	limit = tonumber(limit)
-	local found = rooms_after({ r.key .. ':members' }, after == '' and '0' or after, limit + 1)
-	local reply = { #found > limit and text(found[limit][1]) or '' }
-	for i = 1, math.min(limit, #found) do
-		local id = found[i][2]
+	local members, next = members_after(r, after, limit)
+	local reply = { next }
+	for _, id in ipairs(members) do
 		reply[#reply + 1] = id == r.owner and 'owner' or 'member'
 		reply[#reply + 1] = user_json(user_load(id))
 	end
 	return reply
-end
+end)
+
+-- A room with its members, those who joined first first, and which of them are online.
+-- keys: room:ID, room:ID:members, room:ID:messages, room:ID:read, user:ID, online
+-- args: user room after("" or next) limit
+-- reply: next ("" at the end), room, then pairs "1" if online else "0", user
+-- publishes: nothing
+-- errors: NOROOM room; NOTMEMBER room; INVALID after
+reads('room_show', function(user, room, after, limit)
+	local r = room_entered(room, user, '')
+	local members, next = members_after(r, after, limit)
+	local online = #members > 0 and redis.call('SMISMEMBER', 'online', unpack(members))
+	local reply = { next, room_json(r, user) }
+	for i, id in ipairs(members) do
+		reply[#reply + 1] = text(online[i])
+		reply[#reply + 1] = user_json(user_load(id))
+	end
+	return reply
+end)
 
 -- The room hears first: to those added it begins at the clock of their own event.
 local function room_take_in(r, actor, users)
@@ -304,17 +353,27 @@ local function room_add(user, room, ...)
 	return { text(#added), unpack(added) }
 end
 
+-- Adds users, as a member; who is none does not add even themselves.
+-- keys: as room_add
+-- args: user room users…
+-- reply: as room_add
+-- publishes: as room_add
+-- errors: NOROOM room; NOTMEMBER room; INVALID room (direct); INVALID users (none; unknown user X)
+writes('room_invite', function(user, room, ...)
+	room_entered(room, user, '')
+	return room_add(user, room, ...)
+end)
+
 -- Takes a member out: the owner anyone, all others themselves.
 -- keys: room:ID, room:ID:members, room:ID:read, user:ID:rooms, purging, clock
 -- args: user room target
 -- reply: "1" if the room went with its last member (groups), else "0"
 -- publishes: room:ID "left", then user:ID "removed" on the target's feed (leaving oneself too)
--- errors: NOROOM room; INVALID room (direct); NOTMEMBER room; FORBIDDEN room; NOUSER users (target
+-- errors: NOROOM room; NOTMEMBER room; INVALID room (direct); FORBIDDEN room; NOUSER users (target
 --   not a member)
 local function room_remove(user, room, target)
-	local r = room_wanted(room, '')
+	local r = room_entered(room, user, '')
 	if r.kind == 'direct' then refuse('INVALID', 'room: is direct') end
-	if not is_member(r, user) then refuse('NOTMEMBER', 'room') end
 	if target ~= user and r.owner ~= user then refuse('FORBIDDEN', 'room') end
 	if not is_member(r, target) then refuse('NOUSER', 'users') end
 	local gone = room_part(r, target, user, false)
@@ -328,7 +387,7 @@ end
 -- reply: room, hash ("" = it has no password)
 -- publishes: nothing
 -- errors: NOROOM room; RATE seconds (a room with a password, the user no member)
-local function room_named(user, name, limit)
+reads('room_named', function(user, name, limit)
 	local id = redis.call('GET', 'room:name:' .. name)
 	local r = id and room_load(id)
 	if not r then refuse('NOROOM', 'room') end
@@ -336,7 +395,7 @@ local function room_named(user, name, limit)
 		check_wrong('room:' .. id .. ':user:' .. user, limit)
 	end
 	return { room_json(r, user), r.hash or '' }
-end
+end)
 
 -- Joins a channel by oneself, with the hash that the password was found to fit ("" for public
 -- ones).
@@ -346,7 +405,7 @@ end
 -- publishes: as room_add
 -- errors: NOROOM room (no channel); TAKEN room (member already); FORBIDDEN room (private: no
 --   password, or another by now); NOUSER user; USERDELETED user
-local function room_join(user, room, hash)
+writes('room_join', function(user, room, hash)
 	local r = room_wanted(room, 'channel')
 	if r.kind ~= 'channel' then refuse('NOROOM', 'room') end
 	user_acting(user)
@@ -356,14 +415,9 @@ local function room_join(user, room, hash)
 	end
 	room_take_in(r, user, { user })
 	return { room_json(r, user) }
-end
+end)
 
-writes('room_create', room_create)
 writes('room_direct', room_direct)
 writes('room_add', room_add)
 writes('room_remove', room_remove)
-writes('room_join', room_join)
 reads('room_enter', room_enter)
-reads('room_list', room_list)
-reads('room_members', room_members)
-reads('room_named', room_named)

@@ -22,11 +22,17 @@ local function account_leave_some(user)
 	return left
 end
 
--- Deletes the keys of the oldest `n` messages of a room.
-local function messages_drop(room, n)
+-- Deletes the keys of the oldest `n` messages of a room. `direct` is the record of a direct room
+-- that goes on without them: what its members have not read of them is no news any more.
+local function messages_drop(room, n, direct)
 	local list = room_key(room) .. ':messages'
 	local ids = redis.call('ZRANGE', list, 0, n - 1)
 	for _, id in ipairs(ids) do
+		local m = direct and redis.call('HMGET', message_key(id), 'author', 'read')
+		if m and m[1] and not m[2] then
+			local recipient = direct.a == m[1] and direct.b or direct.a
+			redis.call('HINCRBY', direct.key .. ':read', recipient, 1)
+		end
 		redis.call('DEL', message_key(id), message_key(id) .. ':reactions')
 	end
 	redis.call('ZREMRANGEBYRANK', list, 0, n - 1)
@@ -53,7 +59,7 @@ end
 -- reply: rooms still to be left
 -- publishes: user:ID "user-deleted"; room:ID "left" with userDeleted true
 -- errors: NOUSER user; USERDELETED user
-local function user_delete(id)
+writes('user_delete', function(id)
 	local u = user_acting(id)
 	local key = user_key(id)
 	redis.call('HSET', key, 'deleted', text(now_ms()))
@@ -63,6 +69,4 @@ local function user_delete(id)
 	local actor = json(id)
 	publish(key, '{"type":"user-deleted","actor":' .. actor .. ',"user":' .. actor .. '}')
 	return { text(account_leave_some(id)) }
-end
-
-writes('user_delete', user_delete)
+end)

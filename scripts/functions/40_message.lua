@@ -1,9 +1,9 @@
 -- Messages: posting, changing, reading.
 --
--- message:ID is a hash: room, author, content, created, updated (once it was), deleted, reply, attachments (a
--- JSON array as it came), forward (the original's id), read. message:ID:reactions is a hash of
--- "USER<tab>EMOJI" to "ID MS". room:ID:messages lists the ids by clock; an id holds its own time
--- and clock. `want` as in rooms.
+-- message:ID is a hash: room, author, content, created, updated (once it was), deleted, reply,
+-- attachments (a JSON array as it came), forward (the original's id), read ('1' once the recipient
+-- has read it; direct rooms only). message:ID:reactions is a hash of "USER<tab>EMOJI" to "ID MS".
+-- room:ID:messages lists the ids by clock; an id holds its own time and clock. `want` as in rooms.
 
 local MESSAGE_FIELDS = {
 	'room', 'author', 'content', 'created', 'updated', 'deleted', 'reply', 'attachments',
@@ -26,6 +26,11 @@ local function user_known(known, id)
 	return known[id]
 end
 
+-- The id of the other one of a direct room.
+local function other_id(r, user)
+	return r.a == user and r.b or r.a
+end
+
 local function reaction_json(message, user, emoji, id, at)
 	return '{"id":"' .. id .. '","emoji":' .. json(emoji) ..
 		',"messageId":' .. json(message) .. ',"userId":' .. json(user.id) ..
@@ -45,16 +50,24 @@ local function reactions_json(m, known)
 	return '[' .. table.concat(list, ',') .. ']'
 end
 
--- `nested` is for a message replied to: its own reply-to is not shown.
-local function message_json(m, kind, known, nested)
+-- Who a message of a direct room is for.
+local function recipient_json(m, r, known)
+	if r.kind ~= 'direct' then return '' end
+	return ',"recipient":' .. json(user_known(known, other_id(r, m.author)).username)
+end
+
+-- A message of the room r. `nested` is for one replied to or forwarded: its own reply-to is not
+-- shown.
+local function message_json(m, r, known, nested)
 	local author = user_known(known, m.author)
 	local original = m.reply and not nested and message_load(m.reply)
-	local reply_to = original and message_json(original, kind, known, true) or 'null'
+	local reply_to = original and message_json(original, r, known, true) or 'null'
 	local reactions = m.deleted and '[]' or m.reactions or reactions_json(m, known)
-	return '{"id":' .. literal(m.id) .. ',"room":' .. literal(m.room) .. ',"kind":"' .. kind ..
+	return '{"id":' .. literal(m.id) .. ',"room":' .. literal(m.room) .. ',"kind":"' .. r.kind ..
 		'","author":{"id":' .. json(author.id) .. ',"username":' .. json(author.username) ..
 		',"name":' .. json(author.name) .. ',"image":' .. quoted(author.image) ..
-		'},"content":' .. json(m.deleted and DELETED_CONTENT or m.content) ..
+		'}' .. recipient_json(m, r, known) ..
+		',"content":' .. json(m.deleted and DELETED_CONTENT or m.content) ..
 		',"createdAt":' .. m.created .. ',"updatedAt":' .. m.updated ..
 		',"deletedAt":' .. (m.deleted or 'null') ..
 		',"replyToId":' .. quoted(m.reply) .. ',"replyTo":' .. reply_to ..
@@ -104,9 +117,9 @@ local function take_token(u, rate, burst, now)
 end
 
 -- The room to post in, if this user may.
-local function room_postable(u, id, want, as)
+local function room_postable(u, id, want, known, as)
 	local r = room_entered(id, u.id, want, as)
-	if r.kind == 'direct' and room_other(r, u.id).deleted then
+	if r.kind == 'direct' and user_known(known, other_id(r, u.id)).deleted then
 		refuse('FORBIDDEN', as or 'room')
 	end
 	return r
@@ -120,12 +133,13 @@ local function check_reply(id, room)
 	if m.deleted then refuse('MSGDELETED', 'replyTo: is deleted') end
 end
 
--- Stores a new message; m has room, author, content and what else it needs. The author has read it.
-local function message_store(r, m, now, cid, history_max)
+-- Stores a new message; m has room, author, content, created and what else it needs. The author has
+-- read it.
+local function message_store(r, m, cid, history_max)
 	local clock = tick()
-	m.id = new_id('m', now, clock)
+	m.id = new_id('m', m.created, clock)
 	m.key = message_key(m.id)
-	m.created, m.reactions = text(now), '[]'
+	m.reactions = '[]'
 	local set = {}
 	for _, field in ipairs(MESSAGE_FIELDS) do
 		if m[field] then
@@ -136,7 +150,7 @@ local function message_store(r, m, now, cid, history_max)
 	redis.call('HSET', m.key, unpack(set))
 	m.updated = m.created
 	redis.call('ZADD', r.key .. ':messages', text(clock), m.id)
-	redis.call('HINCRBY', r.key, 'posts', 1)
+	r.posts = redis.call('HINCRBY', r.key, 'posts', 1)
 	count('messages', 1)
 	redis.call('HINCRBY', r.key .. ':read', m.author, 1)
 	if cid ~= '' then
@@ -145,13 +159,27 @@ local function message_store(r, m, now, cid, history_max)
 	history_max = tonumber(history_max) or 0
 	if history_max > 0 then
 		local extra = redis.call('ZCARD', r.key .. ':messages') - history_max
-		if extra > 0 then messages_drop(r.id, math.min(extra, TRIM_CHUNK)) end
+		if extra > 0 then
+			messages_drop(r.id, math.min(extra, TRIM_CHUNK), r.kind == 'direct' and r)
+		end
 	end
 	return clock
 end
 
-local function log_max_given(log_max)
-	return (tonumber(log_max) or 0) > 0 and log_max or nil
+-- Stores a new message of somebody who may post it, and tells the room; `original` is the JSON of
+-- what it forwards, or nil. Returns its JSON.
+local function message_send(r, m, known, cid, history_max, log_max, original)
+	local clock = message_store(r, m, cid, history_max)
+	local posted = message_json(m, r, known)
+	local rest = ',"message":' .. posted
+	if r.name then rest = rest .. ',"name":' .. json(r.name) end
+	if original then rest = rest .. ',"original":' .. original end
+	if r.kind == 'direct' then
+		rest = rest .. ',"unread":' .. unread_by(r, other_id(r, m.author))
+	end
+	publish(r.key, event_json(original and 'forwarded' or 'message', r.id, r.kind, m.author, rest),
+		(tonumber(log_max) or 0) > 0 and log_max or nil, clock)
+	return posted
 end
 
 -- Posts. A client_message_id seen within 600 s answers that message again and publishes nothing.
@@ -160,30 +188,26 @@ end
 --   ("" = none for replyTo, attachments, client_message_id; rate, history_max 0 = off; log_max 0 =
 --   as worker_hello said)
 -- reply: message
--- publishes: room:ID "message"
+-- publishes: room:ID "message" (of a direct room: with how many are unread by the recipient)
 -- errors: INVALID clientMessageId (its message is in a room of another kind); NOMESSAGE message (it
 --   is gone); NOUSER user; USERDELETED user; NOROOM room; NOTMEMBER room; FORBIDDEN room (the other
 --   of a direct room is deleted); INVALID replyTo; MSGDELETED replyTo; RATE seconds
-local function message_post(user, room, want, content, reply, attachments, cid, rate, burst,
+writes('message_post', function(user, room, want, content, reply, attachments, cid, rate, burst,
 		history_max, log_max)
 	local known = {}
 	local sent, where = message_sent(user, cid, want)
-	if sent then return { message_json(sent, where.kind, known) } end
+	if sent then return { message_json(sent, where, known) } end
 	local u = user_acting(user)
 	known[user] = u
-	local r = room_postable(u, room, want)
+	local r = room_postable(u, room, want, known)
 	if reply ~= '' then check_reply(reply, room) end
 	local now = now_ms()
 	take_token(u, rate, burst, now)
-	local m = { room = room, author = user, content = content,
+	local m = { room = room, author = user, content = content, created = text(now),
 		reply = reply ~= '' and reply or nil,
 		attachments = attachments ~= '' and attachments or nil }
-	local clock = message_store(r, m, now, cid, history_max)
-	local posted = message_json(m, r.kind, known)
-	publish(r.key, event_json('message', room, r.kind, user, ',"message":' .. posted),
-		log_max_given(log_max), clock)
-	return { posted }
-end
+	return { message_send(r, m, known, cid, history_max, log_max) }
+end)
 
 -- Changes a message's text.
 -- keys: message:ID, room:ID:members, clock
@@ -191,7 +215,7 @@ end
 -- reply: message
 -- publishes: room:ID "edited"
 -- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; NOTAUTHOR message; MSGDELETED message
-local function message_edit(user, message, room, want, content)
+writes('message_edit', function(user, message, room, want, content)
 	local m, r = message_entered(user, message, room, want)
 	if m.author ~= user then refuse('NOTAUTHOR', 'message') end
 	if m.deleted then refuse('MSGDELETED', 'message') end
@@ -200,8 +224,8 @@ local function message_edit(user, message, room, want, content)
 	publish(r.key, event_json('edited', room, r.kind, user,
 		',"messageId":' .. json(message) .. ',"content":' .. json(content) ..
 		',"updatedAt":' .. m.updated))
-	return { message_json(m, r.kind, {}) }
-end
+	return { message_json(m, r, {}) }
+end)
 
 -- Deletes a message's content, attachments and reactions; the message stays.
 -- keys: message:ID, message:ID:reactions, room:ID:members, clock
@@ -209,7 +233,7 @@ end
 -- reply: "1" if it was deleted already else "0", deletedAt (ms)
 -- publishes: room:ID "deleted", the first time
 -- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; NOTAUTHOR message
-local function message_delete(user, message, room, want)
+writes('message_delete', function(user, message, room, want)
 	local m, r = message_entered(user, message, room, want)
 	if m.author ~= user then refuse('NOTAUTHOR', 'message') end
 	if m.deleted then return { '1', m.deleted } end
@@ -220,7 +244,7 @@ local function message_delete(user, message, room, want)
 	publish(r.key, event_json('deleted', room, r.kind, user,
 		',"messageId":' .. json(message) .. ',"deletedAt":' .. at))
 	return { '0', at }
-end
+end)
 
 -- Adds a reaction: one per user, message and emoji.
 -- keys: message:ID, message:ID:reactions, room:ID:members, user:ID, clock
@@ -228,7 +252,7 @@ end
 -- reply: reaction, "1" if it is new else "0"
 -- publishes: room:ID "reacted" if new
 -- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; INVALID emoji (empty)
-local function message_react(user, message, room, want, emoji)
+writes('message_react', function(user, message, room, want, emoji)
 	local m, r = message_entered(user, message, room, want)
 	if m.deleted then refuse('MSGDELETED', 'message') end
 	if emoji == '' then refuse('INVALID', 'emoji: is empty') end
@@ -244,7 +268,7 @@ local function message_react(user, message, room, want, emoji)
 	local reaction = reaction_json(message, u, emoji, id, text(now))
 	publish(r.key, event_json('reacted', room, r.kind, user, ',"reaction":' .. reaction))
 	return { reaction, '1' }
-end
+end)
 
 -- Takes a reaction back.
 -- keys: message:ID, message:ID:reactions, room:ID:members, user:ID, clock
@@ -252,7 +276,7 @@ end
 -- reply: the reaction that was there ("" if none), "1" if one was removed else "0"
 -- publishes: room:ID "unreacted" if one was removed
 -- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message
-local function message_unreact(user, message, room, want, emoji)
+writes('message_unreact', function(user, message, room, want, emoji)
 	local m, r = message_entered(user, message, room, want)
 	local key, field = m.key .. ':reactions', user .. '\t' .. emoji
 	local there = redis.call('HGET', key, field)
@@ -263,13 +287,13 @@ local function message_unreact(user, message, room, want, emoji)
 		',"userId":' .. json(user)))
 	local id, at = there:match('^(%S+) (%d+)$')
 	return { reaction_json(message, user_load(user), emoji, id, at), '1' }
-end
+end)
 
 -- The message that one was forwarded from, as JSON; what that one replied to is not forwarded.
 local function original_json(m, known)
 	local original = m.forward and message_load(m.forward)
 	local r = original and room_load(original.room)
-	return r and message_json(original, r.kind, known, true) or 'null'
+	return r and message_json(original, r, known, true) or 'null'
 end
 
 -- Posts a message's content and attachments in another room, or in the same one again.
@@ -278,16 +302,16 @@ end
 --   log_max   (room "" = whichever it is in)
 -- reply: message (the new one), original (without replyTo; "null" if it is gone, or the
 --   client_message_id was a plain post's)
--- publishes: room:TARGET "forwarded"
+-- publishes: room:TARGET "forwarded" (unread as in message_post)
 -- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; NOROOM targetRoom;
 --   NOTMEMBER targetRoom; FORBIDDEN targetRoom; NOUSER user; USERDELETED user; INVALID
 --   clientMessageId; RATE seconds
-local function message_forward(user, message, room, want, target, target_want, cid, rate, burst,
+writes('message_forward', function(user, message, room, want, target, target_want, cid, rate, burst,
 		history_max, log_max)
 	local known = {}
 	local sent, where = message_sent(user, cid, target_want)
 	if sent then
-		return { message_json(sent, where.kind, known), original_json(sent, known) }
+		return { message_json(sent, where, known), original_json(sent, known) }
 	end
 	local u = user_acting(user)
 	known[user] = u
@@ -298,25 +322,21 @@ local function message_forward(user, message, room, want, target, target_want, c
 		source, from = message_entered(user, message, room, want)
 	end
 	if source.deleted then refuse('MSGDELETED', 'message') end
-	local r = room_postable(u, target, target_want, 'targetRoom')
+	local r = room_postable(u, target, target_want, known, 'targetRoom')
 	local now = now_ms()
 	take_token(u, rate, burst, now)
-	local m = { room = target, author = user, content = source.content,
+	local m = { room = target, author = user, content = source.content, created = text(now),
 		attachments = source.attachments, forward = message }
-	local clock = message_store(r, m, now, cid, history_max)
-	local posted = message_json(m, r.kind, known)
-	local original = message_json(source, from.kind, known, true)
-	publish(r.key, event_json('forwarded', target, r.kind, user,
-		',"message":' .. posted .. ',"original":' .. original),
-		log_max_given(log_max), clock)
-	return { posted, original }
-end
+	-- Read before it is trimmed: it may be the oldest of the same room.
+	local original = message_json(source, from, known, true)
+	return { message_send(r, m, known, cid, history_max, log_max, original), original }
+end)
 
-local function add_messages(reply, ids, n, kind)
+local function add_messages(reply, ids, n, r)
 	local known = {}
 	for i = 1, math.min(n, #ids) do
 		local m = message_load(ids[i])
-		if m then reply[#reply + 1] = message_json(m, kind, known) end
+		if m then reply[#reply + 1] = message_json(m, r, known) end
 	end
 	return reply
 end
@@ -327,11 +347,23 @@ end
 -- reply: total, message…
 -- publishes: nothing
 -- errors: NOROOM room; NOTMEMBER room
-local function message_page(user, room, want, page, limit)
+reads('message_page', function(user, room, want, page, limit)
 	local r = room_entered(room, user, want)
 	local list, from = r.key .. ':messages', (page - 1) * limit
 	local ids = redis.call('ZRANGE', list, text(from), text(from + limit - 1), 'REV')
-	return add_messages({ text(redis.call('ZCARD', list)) }, ids, #ids, r.kind)
+	return add_messages({ text(redis.call('ZCARD', list)) }, ids, #ids, r)
+end)
+
+-- Up to `limit` messages of a room that came before one, and how to go on; no room is an empty one.
+local function page_before(r, before, limit)
+	local clock = before ~= '' and id_clock(before)
+	if before ~= '' and not clock then refuse('INVALID', 'before: is not a message') end
+	if not r then return { '' } end
+	limit = tonumber(limit)
+	local from = clock and '(' .. text(clock) or '+inf'
+	local ids = redis.call('ZRANGE', r.key .. ':messages', from, '-inf', 'BYSCORE', 'REV',
+		'LIMIT', 0, limit + 1)
+	return add_messages({ #ids > limit and ids[limit] or '' }, ids, limit, r)
 end
 
 -- What came before a message, newest first. It may be a message that is gone by now.
@@ -340,22 +372,6 @@ end
 -- reply: next ("" at the end, else the value for before), message…
 -- publishes: nothing
 -- errors: NOROOM room; NOTMEMBER room; INVALID before
-local function message_before(user, room, want, before, limit)
-	local r = room_entered(room, user, want)
-	local clock = before ~= '' and id_clock(before)
-	if before ~= '' and not clock then refuse('INVALID', 'before: is not a message') end
-	limit = tonumber(limit)
-	local from = clock and '(' .. text(clock) or '+inf'
-	local ids = redis.call('ZRANGE', r.key .. ':messages', from, '-inf', 'BYSCORE', 'REV',
-		'LIMIT', 0, limit + 1)
-	return add_messages({ #ids > limit and ids[limit] or '' }, ids, limit, r.kind)
-end
-
-writes('message_post', message_post)
-writes('message_edit', message_edit)
-writes('message_delete', message_delete)
-writes('message_react', message_react)
-writes('message_unreact', message_unreact)
-writes('message_forward', message_forward)
-reads('message_page', message_page)
-reads('message_before', message_before)
+reads('message_before', function(user, room, want, before, limit)
+	return page_before(room_entered(room, user, want), before, limit)
+end)

@@ -31,7 +31,7 @@ end
 --   first entry being greater than its since.
 -- publishes: nothing
 -- errors: INVALID upto; INVALID since; INVALID limit
-local function feeds_since(upto, limit, ...)
+reads('feeds_since', function(upto, limit, ...)
 	local feeds = { ... }
 	limit = tonumber(limit) or 0
 	if limit < 1 then refuse('INVALID', 'limit: is not positive') end
@@ -56,6 +56,4 @@ local function feeds_since(upto, limit, ...)
 	end
 	if horizon or #all > limit then reply[2] = '1' end
 	return reply
-end
-
-reads('feeds_since', feeds_since)
+end)

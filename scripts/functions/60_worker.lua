@@ -1,4 +1,7 @@
 -- Workers: their leases, the epoch, and the work that goes on in the background.
+--
+-- `workers` is a zset of names by the ms at which their leases end, 0 for those that are swept in part;
+-- `leased` the ms of the last worker_lease; `unleased` a set of those that presence_update gave theirs.
 
 -- A worker (re)connected to Redis. On a run id that is not the stored one a new epoch begins.
 -- keys: runid, epoch, epoch:start, clock, log-max:room, log-max:user
@@ -7,7 +10,7 @@
 -- reply: epoch, clock now, clock at which this epoch began (decimal texts)
 -- publishes: nothing
 -- errors: none
-local function worker_hello(run_id, room_log_max, user_log_max)
+writes('worker_hello', function(run_id, room_log_max, user_log_max)
 	local now = redis.call('GET', 'clock') or '0'
 	if redis.call('GET', 'runid') ~= run_id then
 		redis.call('INCR', 'epoch')
@@ -18,52 +21,78 @@ local function worker_hello(run_id, room_log_max, user_log_max)
 	end
 	local epoch = redis.call('MGET', 'epoch', 'epoch:start')
 	return { epoch[1], now, epoch[2] }
-end
+end)
 
--- What a worker leaves behind, a chunk of it; true if it had a lease. What is left is swept with the next
--- leases: its own is then in the past.
+-- What a worker leaves behind, a chunk of each; true when that was all. Until then the worker keeps a
+-- place among the leases, one that is long over, so that whoever comes next goes on.
 local function sweep(name)
-	if not redis.call('ZSCORE', 'workers', name) then return false end
-	if sessions_sweep(name) then
+	local sessions, users, lobby = sessions_sweep(name), presence_sweep(name), lobby_sweep(name)
+	if sessions and users and lobby then
 		redis.call('ZREM', 'workers', name)
-	else
-		redis.call('ZADD', 'workers', 0, name)
+		redis.call('SREM', 'unleased', name)
+		return true
 	end
-	return true
+	redis.call('ZADD', 'workers', 0, name)
+	return false
 end
 
--- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending.
--- keys: workers, worker:NAME:sessions, session:PID, deleting, purging, and those of the accounts and rooms that go
--- args: lease_ms name…
--- reply: count of workers swept, then each of the names that had no lease until now
--- publishes: room:ID "left" for each room left by a deleted account
--- errors: none
-local function worker_lease(lease_ms, ...)
-	local now = now_ms()
-	local swept, new = 0, {}
-	for _, name in ipairs{ ... } do
-		local added = redis.call('ZADD', 'workers', text(now + lease_ms), name)
-		if added == 1 then new[#new + 1] = name end
+-- True if it had none, or was being swept: some of what it said is forgotten.
+local function lease(name, ends)
+	local before = redis.call('ZSCORE', 'workers', name)
+	redis.call('ZADD', 'workers', ends, name)
+	return redis.call('SREM', 'unleased', name) == 1 or not before or before == '0'
+end
+
+-- If nobody has renewed any lease for a while, then nobody could: all get the time again that they lost.
+local function leases_excuse(now, ends)
+	local last = redis.call('GET', 'leased')
+	redis.call('SET', 'leased', text(now))
+	if not last or now - last <= AWAY_MS then return end
+	for _, name in ipairs(redis.call('ZRANGE', 'workers', '(0', '+inf', 'BYSCORE')) do
+		redis.call('ZADD', 'workers', 'XX', 'GT', ends, name)
 	end
+end
+
+-- Sweeps those whose lease is over; the count of those that are done with, and whether there is more to do.
+local function sweep_expired(now)
 	local expired = redis.call('ZRANGE', 'workers', '-inf', text(now), 'BYSCORE',
-		'LIMIT', 0, WORKERS_CHUNK)
-	for _, name in ipairs(expired) do
-		if sweep(name) then swept = swept + 1 end
+		'LIMIT', 0, WORKERS_CHUNK + 1)
+	for i, name in ipairs(expired) do
+		if i > WORKERS_CHUNK or not sweep(name) then return i - 1, true end
 	end
-	deletion_step()
-	return { text(swept), unpack(new) }
+	return #expired, false
 end
 
--- Sweeps one worker, dead or gone for good.
--- keys: workers, worker:NAME:sessions, session:PID
--- args: name
--- reply: "1" if it had a lease, else "0"
--- publishes: nothing
+-- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending. Nobody
+-- is declared dead for the time in which there was no call of this at all (AWAY_MS).
+-- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, and those of the accounts and
+--   rooms that go
+-- args: lease_ms name…
+-- reply: count of workers swept wholly, "1" if something expired is left to sweep at once else "0", then
+--   each of the names that had no lease until now (of a worker swept in part, too)
+-- publishes: room:ID "left" for each room left by a deleted account; that of worker_sweep
 -- errors: none
-local function worker_sweep(name)
-	return { sweep(name) and '1' or '0' }
-end
+writes('worker_lease', function(lease_ms, ...)
+	local now, reply = now_ms(), { '0', '0' }
+	local ends = text(now + lease_ms)
+	for _, name in ipairs{ ... } do
+		if lease(name, ends) then reply[#reply + 1] = name end
+	end
+	leases_excuse(now, ends)
+	local swept, more = sweep_expired(now)
+	reply[1], reply[2] = text(swept), more and '1' or '0'
+	deletion_step()
+	return reply
+end)
 
-writes('worker_hello', worker_hello)
-writes('worker_lease', worker_lease)
-writes('worker_sweep', worker_sweep)
+-- Sweeps one worker, dead or gone for good, a chunk of it.
+-- keys: workers, unleased, worker:NAME:sessions, session:PID, worker:NAME:users, user:ID:workers, online,
+--   leaving, worker:NAME:lobby, lobby:NAME
+-- args: name
+-- reply: "0" if it had no lease, "1" if it is swept wholly, "2" if some is left: call again
+-- publishes: lobby:NAME "lobby-users"
+-- errors: none
+writes('worker_sweep', function(name)
+	if not redis.call('ZSCORE', 'workers', name) then return { '0' } end
+	return { sweep(name) and '1' or '2' }
+end)

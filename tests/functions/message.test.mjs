@@ -143,6 +143,8 @@ test('history is kept up to a number of messages', async () => {
 	assert.deepEqual([three.replyToId, three.replyTo], [made[2].id, null]);
 	assert.equal(await server.redis.hget(`room:${g}`, 'posts'), '6');
 	await refused('NOMESSAGE message', 'message_edit', 'ann', made[0].id, g, '', 'x');
+	const oldest = await first('message_forward', 'ann', made[3].id, g, '', g, '', '', 0, 0, 3, 0);
+	assert.deepEqual([oldest.content, await server.redis.exists(`message:${made[3].id}`)], ['3', 0]);
 });
 
 test('editing', async () => {
@@ -220,7 +222,8 @@ test('forwarding', async () => {
 	assert.deepEqual([made.room, made.kind, made.author.id, made.content, made.attachments],
 		[d, 'direct', 'bob', 'news', [{ id: 'f' }]]);
 	assert.deepEqual((await published()).map((h) => [h.feed, h.event]), [[`room:${d}`,
-		{ type: 'forwarded', room: d, kind: 'direct', actor: 'bob', message: made, original: m }]]);
+		{ type: 'forwarded', room: d, kind: 'direct', actor: 'bob', message: made, original: m, unread: 1 }]]);
+	assert.deepEqual([made.recipient, m.recipient], ['eve', undefined]);
 	assert.deepEqual(await fcall(...forward('bob', d, 'direct', 'c')), [json, original]);
 	assert.deepEqual(await fcall('message_post', ...postArguments('bob', g, 'x', { cid: 'c' })), [json]);
 	const plain = await post('bob', g, 'plain', { cid: 'p' });
@@ -243,6 +246,10 @@ test('forwarding', async () => {
 	const [copy, source] = (await fcall(...anywhere('bob', reply.id))).map((text) => JSON.parse(text));
 	assert.deepEqual([copy.replyToId, copy.replyTo], [null, null]);
 	assert.deepEqual([source.replyToId, source.replyTo, source.content], [made.id, null, 'secretly']);
+	assert.deepEqual([copy.kind, copy.recipient, source.kind, source.recipient],
+		['group', undefined, 'direct', 'eve'], 'each of its own room');
+	const sentCopy = ['message_forward', 'bob', reply.id, '', '', g, '', 'again', 0, 0, 0, 0];
+	assert.deepEqual(await fcall(...sentCopy), await fcall(...sentCopy), 'also when it is asked for again');
 	await fcall('user_delete', 'eve');
 	await refused('FORBIDDEN targetRoom', ...forward('bob', d, 'direct'));
 	await server.redis.hset('user:bob', 'tokens', '0', 'refilled', String(Date.now() + 60000));
@@ -288,6 +295,19 @@ test('live events carry the name as of then, history the current one', async () 
 	assert.equal((await published()).find((h) => h.event.type === 'message').event.message.author.name, 'ANN');
 });
 
+test('messages of a direct room name the recipient, the one not the author', async () => {
+	await user('name', 'Zed');
+	const d = await direct('ann', 'name');
+	const one = await post('ann', d, 'one'), two = await post('name', d, 'two', { reply: one.id });
+	assert.deepEqual([one.recipient, two.recipient, two.replyTo.recipient], ['Zed', 'ann', 'Zed']);
+	const [, ...page] = parsed(await fcallRo('message_page', 'ann', d, '', 1, 10));
+	assert.deepEqual(page, [two, one]);
+	assert.deepEqual(parsed(await fcallRo('message_before', 'ann', d, '', two.id, 10)), ['', one]);
+	assert.equal((await first('message_edit', 'ann', one.id, d, '', 'won')).recipient, 'Zed');
+	await fcall('user_delete', 'ann');
+	assert.equal(parsed(await fcallRo('message_page', 'name', d, '', 1, 10))[1].recipient, 'ann', 'gone, but named');
+});
+
 test('the work of a post does not grow with the room', async () => {
 	const calls = async (room) => {
 		await server.redis.config('RESETSTAT');
@@ -303,6 +323,7 @@ test('the work of a post does not grow with the room', async () => {
 	for (let i = 0; i < 9; i++)
 		await post('bob', await channel('bob', `c${i}`), 'x');
 	const few = await calls(small);
-	assert.ok(few <= 20, `${few} commands`);
+	assert.ok(few <= 18, `${few} commands`);
 	assert.equal(await calls(large), few);
+	assert.equal(await calls(await direct('ann', 'bob')), few + 2, 'the other user, and their unread');
 });

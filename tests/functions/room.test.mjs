@@ -18,7 +18,7 @@ test('a group is made, and its members hear of it', async () => {
 	assert.match(r.id, /^r[0-9a-f]{23}$/);
 	assert.ok(Math.abs(r.createdAt - Date.now()) < 10000);
 	assert.deepEqual(r, { id: r.id, kind: 'group', name: 'Pals', status: 'PRIVATE', owner: 'ann',
-		createdAt: r.createdAt, memberCount: 2, isMember: true, lastMessageAt: null, other: null });
+		createdAt: r.createdAt, memberCount: 2, isMember: true, unread: 0, lastMessageAt: null, other: null });
 	const event = { type: 'room-created', room: r.id, kind: 'group', actor: 'ann', name: 'Pals' };
 	const heard = await published();
 	assert.deepEqual(heard.map((h) => [h.feed, h.prev, h.event]),
@@ -129,6 +129,51 @@ test('members are listed with their roles', async () => {
 	await refused('INVALID after: is not a value of next', 'room_members', 'ann', g, 'x', 2);
 });
 
+test('a room is shown with its members and who is online', async () => {
+	const g = await group('ann', 'bob', 'eve');
+	await server.redis.sadd('online', 'eve', 'ann', 'stranger');
+	await post('bob', g, 'news');
+	const [next, room, ...one] = await fcallRo('room_show', 'ann', g, '', 2);
+	assert.deepEqual([JSON.parse(room).id, JSON.parse(room).unread, JSON.parse(room).memberCount], [g, 1, 3]);
+	assert.deepEqual([one[0], JSON.parse(one[1]).id, one[2], JSON.parse(one[3]).id], ['1', 'ann', '0', 'bob']);
+	const [end, , ...two] = await fcallRo('room_show', 'ann', g, next, 2);
+	assert.deepEqual([end, two[0], JSON.parse(two[1]).id, two.length], ['', '1', 'eve', 2]);
+	assert.deepEqual((await fcallRo('room_show', 'ann', g, '9'.repeat(9), 2)).slice(0, 1), ['']);
+	await user('zoe');
+	await refused('NOTMEMBER room', 'room_show', 'zoe', g, '', 2);
+	await refused('NOROOM room', 'room_show', 'zoe', 'r', '', 2);
+	await refused('INVALID after: is not a value of next', 'room_show', 'ann', g, 'x', 2);
+});
+
+test('inviting is adding, for members', async () => {
+	const g = await group('ann', 'bob'), c = await channel('ann', 'c'), d = await direct('ann', 'bob');
+	await refused('NOROOM room', 'room_invite', 'ann', 'r1', 'eve');
+	await refused('NOTMEMBER room', 'room_invite', 'eve', g, 'eve');
+	await refused('NOTMEMBER room', 'room_invite', 'eve', c, 'eve');
+	await refused('NOTMEMBER room', 'room_invite', 'eve', d, 'eve');
+	await refused('INVALID room: is direct', 'room_invite', 'ann', d, 'eve');
+	await refused('INVALID users: is empty', 'room_invite', 'ann', g);
+	await refused('INVALID users: unknown user x', 'room_invite', 'ann', g, 'eve', 'x');
+	assert.deepEqual(await fcall('room_invite', 'bob', g, 'eve', 'ann'), ['1', 'eve']);
+	assert.deepEqual((await published()).map((h) => [h.feed, h.event.type, h.event.actor]),
+		[[`room:${g}`, 'joined', 'bob'], ['user:eve', 'added', 'bob']]);
+});
+
+test('what is unread in a room is known to its members', async () => {
+	const g = await group('ann', 'bob');
+	await post('ann', g, 'one');
+	await post('ann', g, 'two');
+	const unread = async (who) => rooms(await fcallRo('room_list', who, '', '', 10)).list.map((r) => r.unread);
+	assert.deepEqual([await unread('ann'), await unread('bob')], [[0], [2]]);
+	await fcall('room_add', 'ann', g, 'eve');
+	await post('bob', g, 'three');
+	assert.deepEqual([await unread('ann'), await unread('bob'), await unread('eve')], [[1], [2], [1]]);
+	const c = await channel('ann', 'c');
+	await post('ann', c, 'one');
+	const open = rooms(await fcallRo('room_list', 'bob', 'channel', '', 10)).list.find((r) => r.id === c);
+	assert.deepEqual([open.isMember, open.unread], [false, 0]);
+});
+
 test('adding tells the room once, and each who was added', async () => {
 	const g = await group('ann', 'bob');
 	await user('zoe');
@@ -195,7 +240,9 @@ test('leaving and being removed', async () => {
 	await refused('FORBIDDEN room', 'room_remove', 'bob', g, 'eve');
 	await refused('NOUSER users', 'room_remove', 'ann', g, 'nobody');
 	await refused('NOROOM room', 'room_remove', 'ann', 'r1', 'bob');
-	await refused('INVALID room: is direct', 'room_remove', 'ann', await direct('ann', 'bob'), 'bob');
+	const d = await direct('ann', 'bob');
+	await refused('INVALID room: is direct', 'room_remove', 'ann', d, 'bob');
+	await refused('NOTMEMBER room', 'room_remove', 'eve', d, 'bob');
 	assert.deepEqual(await fcall('room_remove', 'ann', g, 'eve'), ['0']);
 	assert.deepEqual((await published()).map((h) => [h.feed, h.event]), [
 		[`room:${g}`, { type: 'left', room: g, kind: 'group', actor: 'ann', user: 'eve', userDeleted: false }],

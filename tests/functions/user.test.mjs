@@ -121,6 +121,19 @@ test('users are listed by name in pages', async () => {
 	const [end, ...rest] = await fcallRo('user_list', next, 2);
 	assert.equal(end, '');
 	assert.deepEqual(rest.map((u) => JSON.parse(u).username), ['Zoe']);
+	assert.deepEqual(await fcallRo('user_list', 'zoe', 2), ['']);
+});
+
+test('the list says who is online, and asks for that once', async () => {
+	for (const name of ['ann', 'bob', 'name'])
+		await user(name);
+	await server.redis.sadd('online', 'bob', 'name', 'ghost');
+	await server.redis.config('RESETSTAT');
+	const [, ...users] = await fcallRo('user_list', '', 10);
+	assert.deepEqual(users.map((u) => JSON.parse(u)).map((u) => [u.username, u.online]),
+		[['ann', false], ['bob', true], ['name', true]]);
+	assert.match(await server.redis.info('commandstats'), /cmdstat_smismember:calls=1,/);
+	assert.ok(!('online' in await first('user_get', 'bob')), 'only where it is looked up');
 });
 
 test('the library tells its version', async () => {

@@ -1,7 +1,8 @@
 // Workers: epochs, leases; and accounts that are deleted in chunks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { useRedis } from './harness.mjs';
+import { until } from '../lib/wait.mjs';
+import { assembled, useRedis } from './harness.mjs';
 
 const { server, fcall, fcallRo, refused, published, user, group, channel, direct, post } =
 	useRedis(['--appendonly', 'yes', '--appendfsync', 'always']);
@@ -31,15 +32,63 @@ test('an epoch that nobody has begun counts as the first', async () => {
 });
 
 test('leases are renewed and swept', async () => {
-	assert.deepEqual(await fcall('worker_lease', 10000, 'a', 'b'), ['0', 'a', 'b']);
-	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['0']);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a', 'b'), ['0', '0', 'a', 'b']);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['0', '0']);
 	assert.ok(Math.abs(await server.redis.zscore('workers', 'a') - Date.now() - 10000) < 2000);
 	await server.redis.zadd('workers', 1, 'b', 1, 'a');
-	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['1'], 'late, but not too late');
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['1', '0'], 'late, but not too late');
 	assert.deepEqual(await server.redis.zrange('workers', 0, -1), ['a']);
-	assert.deepEqual(await fcall('worker_lease', 10000, 'b'), ['0', 'b'], 'a swept worker is told');
+	assert.deepEqual(await fcall('worker_lease', 10000, 'b'), ['0', '0', 'b'], 'a swept worker is told');
 	assert.deepEqual(await fcall('worker_sweep', 'a'), ['1']);
 	assert.deepEqual(await fcall('worker_sweep', 'a'), ['0']);
+});
+
+test('many expired leases are swept in several calls', async () => {
+	for (let i = 0; i < 25; i++)
+		await server.redis.zadd('workers', 1, `w${i}`);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['10', '1', 'a']);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['10', '1']);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'a'), ['5', '0']);
+	assert.deepEqual(await server.redis.zrange('workers', 0, -1), ['a']);
+});
+
+test('a swept worker\'s sessions may be taken up for their time, in chunks', async () => {
+	const pids = Array.from({ length: 1200 }, (_, i) => `p${i}`);
+	const pipe = server.redis.pipeline();
+	for (const pid of pids)
+		pipe.hset(`session:${pid}`, 'window', '5000').sadd('worker:a:sessions', pid);
+	await pipe.exec();
+	await fcall('worker_lease', 10000, 'a');
+	const replies = [];
+	for (let i = 0; i < 4; i++)
+		replies.push((await fcall('worker_sweep', 'a'))[0]);
+	assert.deepEqual(replies, ['2', '2', '1', '0']);
+	assert.ok(await server.redis.pttl('session:p0') > 0);
+	assert.equal(await server.redis.exists('worker:a:sessions'), 0);
+});
+
+test('nobody is dead because Redis or all masters were away', async () => {
+	const { redis } = server;
+	const last = (ago) => redis.set('leased', Date.now() - ago);
+	await fcall('worker_lease', 10000, 'mine', 'theirs', 'swept');
+	await redis.zadd('workers', 1, 'mine', 1, 'theirs', 0, 'swept', Date.now() + 60000, 'later');
+	await last(3500);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'mine'), ['1', '0'], 'what was begun is ended');
+	assert.deepEqual((await redis.zrange('workers', 0, -1)).sort(), ['later', 'mine', 'theirs']);
+	for (const name of ['mine', 'theirs'])
+		assert.ok(Math.abs(await redis.zscore('workers', name) - Date.now() - 10000) < 2000, name);
+	assert.ok(await redis.zscore('workers', 'later') > Date.now() + 50000, 'no lease gets shorter');
+	// Who does not come back in this time is dead.
+	await redis.zadd('workers', 1, 'theirs');
+	await last(2000);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'mine'), ['1', '0']);
+	assert.ok(Date.now() - await redis.get('leased') < 2000);
+	await redis.zadd('workers', 1, 'later');
+	await last(3500);
+	assert.deepEqual(await fcall('worker_lease', 50), ['0', '0']);
+	assert.deepEqual(await fcall('worker_sweep', 'mine'), ['1'], 'a master knows of its own');
+	await until(async () => (await fcall('worker_lease', 50))[0] === '1', 'sweep of a dead worker');
+	assert.equal(await redis.exists('workers'), 0);
 });
 
 test('a deleted account leaves its rooms, and each hears it once', async () => {
@@ -114,12 +163,20 @@ test('the messages of a room that is gone go in chunks', async () => {
 	assert.equal(await server.redis.exists('purging'), 0);
 });
 
-test('reads are registered so that they cannot write', async () => {
+test('reads are registered so that they cannot write, and every function says what it does', async () => {
 	const [[...library]] = await server.redis.function('LIST');
 	const functions = library[library.indexOf('functions') + 1];
 	const flags = new Map(functions.map((f) => [f[1], f[5]]));
-	const reads = [...flags].filter(([, list]) => list.includes('no-writes')).map(([name]) => name).sort();
-	assert.deepEqual(reads, ['confab_version', 'feeds_since', 'message_before', 'message_page', 'room_enter',
-		'room_list', 'room_members', 'room_named', 'totals', 'user_get', 'user_list', 'user_named', 'user_password']);
-	assert.equal(flags.size, 35);
+	const source = assembled();
+	// The verb is written right there, or it is a local that other verbs call too.
+	const registered = [...source.matchAll(/^(reads|writes)\('(\w+)', (\w+)[()]/gm)];
+	assert.deepEqual([...flags.keys()].sort(), registered.map(([, , name]) => name).sort());
+	for (const [, how, name, verb] of registered) {
+		assert.deepEqual(flags.get(name), how === 'reads' ? ['no-writes'] : [], name);
+		const head = verb === 'function' ? `${how}\\('${name}', function\\(` : `local function ${verb}\\(`;
+		const [, contract] = source.match(new RegExp(`((?:^--.*\\n)+)${head}`, 'm')) ?? [, ''];
+		const parts = [...contract.matchAll(/^-- (keys|args|reply|publishes|errors): /gm)];
+		assert.deepEqual(parts.map(([, part]) => part), ['keys', 'args', 'reply', 'publishes', 'errors'], name);
+	}
+	assert.ok(flags.size > 40 && [...flags.values()].flat().length > 10);
 });
