@@ -271,7 +271,13 @@ static void tend_lease(struct master *m)
 	m->second_ms = clock_now_ms() + SECOND_MS;
 	if (m->phase != PHASE_RUNNING && m->phase != PHASE_DRAINING)
 		return;
-	lease_renew(&m->lease, alive, crew_alive(m->crew, alive));
+	const unsigned n = crew_alive(m->crew, alive);
+	bool anew[CONF_MAX_WORKERS] = { false };
+	lease_renew(&m->lease, alive, n, anew);
+	for (unsigned i = 0; i < n; i++)
+		if (anew[i])
+			crew_leased(m->crew, &alive[i]);
+	lease_tell_gone(&m->lease);
 	functions_tick(m->functions);
 }
 

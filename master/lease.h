@@ -1,5 +1,5 @@
 /* The lease: tells Redis once a second which workers are alive, so that others can clean up after a
- * dead host. */
+ * dead host, and has those told who went offline. */
 #ifndef CONFAB_LEASE_H
 #define CONFAB_LEASE_H
 
@@ -13,8 +13,11 @@ struct lease {
 	bool lost;                   /* the last renewal failed */
 };
 
-/* Registers the workers, or renews what they have, and sweeps whose lease is over. */
-void lease_renew(struct lease *l, const struct crew_member *alive, unsigned n);
+/* Registers the workers, or renews what they have, and sweeps whose lease is over. Marks in anew[] those
+ * who had none: Redis may have forgotten, or swept, what they said. */
+void lease_renew(struct lease *l, const struct crew_member *alive, unsigned n, bool *anew);
+/* Tells of the users whose time to come back is over. */
+void lease_tell_gone(struct lease *l);
 /* Sweeps one that has ended. If Redis does not answer, the end of its lease will do. */
 void lease_end(struct lease *l, const struct crew_member *who);
 

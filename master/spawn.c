@@ -356,6 +356,14 @@ void crew_kill(struct crew *c)
 	}
 }
 
+void crew_leased(struct crew *c, const struct crew_member *who)
+{
+	const struct chan_message m = { .type = CHAN_LEASED, .from = UINT_MAX, .fd = -1 };
+	const struct place *p = &c->places[who->index];
+	if (p->pid != 0 && p->generation == who->generation && !chan_send(p->inbox[WRITE], &m))
+		log_warn("worker %u: its inbox is full: not told of its lease", p->index);
+}
+
 unsigned crew_alive(const struct crew *c, struct crew_member *out)
 {
 	unsigned n = 0;

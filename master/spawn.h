@@ -49,6 +49,8 @@ bool crew_reaped(struct crew *c, pid_t pid, int status, struct crew_member *who)
 
 /* Replaces one after another, each once its predecessor has drained. */
 void crew_roll(struct crew *c);
+/* Tells a worker that its lease in Redis is a new one. */
+void crew_leased(struct crew *c, const struct crew_member *who);
 /* No more starts; those alive drain, or are told to end, or are killed. */
 void crew_drain(struct crew *c);
 void crew_stop(struct crew *c);

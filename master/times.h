@@ -24,7 +24,9 @@ enum {
 	CLIENT_RETRY_MIN_MS = 500, /* between attempts to connect */
 	CLIENT_RETRY_MAX_MS = 2000,
 
-	LEASE_MS = 10000, /* what workers of a dead master keep, for other hosts to sweep */
+	/* What workers of a dead master keep, for other hosts to sweep. With the second in which that is
+	 * noticed, the users of a dead host have left the lobby within ten. */
+	LEASE_MS = 8000,
 };
 
 #endif

@@ -12,6 +12,7 @@ static const struct mount messenger = { "/ws/", &socketio_upper, &mounts_engine,
 const struct http_service mounts[] = {
 	{ "/socket.io/", engine_head, &socketio },
 	{ "/ws/", engine_head, &messenger },
+	{ "/room/websocket/", plain_head, NULL },
 	{ "/", rest_head, NULL },
 	{ 0 }
 };

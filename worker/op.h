@@ -15,6 +15,8 @@ struct services {
 	struct calls *calls;         /* store/call.h */
 	struct hub *hub;             /* fanout/hub.h */
 	struct hasher *hasher;       /* domain/hasher.h */
+	struct presence *presence;   /* domain/presence.h */
+	struct lobby *lobby;         /* domain/lobby.h */
 	struct str worker;           /* our name in Redis: HOST.N.GENERATION */
 	struct token_keys *keys;     /* common/token.h */
 	const struct metrics *metrics;       /* common/metrics.h: the pages of … */

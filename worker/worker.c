@@ -19,6 +19,8 @@
 #include "common/metrics.h"
 #include "worker/api/door.h"
 #include "worker/domain/hasher.h"
+#include "worker/domain/lobby.h"
+#include "worker/domain/presence.h"
 #include "worker/mounts.h"
 #include "worker/socketio/socket.h"
 #include "worker/store/call.h"
@@ -167,7 +169,9 @@ static bool hand_over(void *ctx, struct conn *c, unsigned to, struct str bytes)
 static void on_drain(struct deadline *d)
 {
 	struct worker *w = CONTAINER_OF(d, struct worker, drain);
-	if (engine_drain(&w->engine, DRAIN_AT_ONCE) == 0)
+	size_t n = engine_drain(&w->engine, DRAIN_AT_ONCE);
+	n += plain_drain(DRAIN_AT_ONCE - n);
+	if (n == 0)
 		w->quitting = true;
 	deadline_set(&w->drain_list, d);
 }
@@ -179,7 +183,7 @@ static void start_draining(struct worker *w)
 	if (w->draining)
 		return;
 	w->draining = true;
-	log_info("draining %llu sessions", (unsigned long long)w->engine.n_sessions);
+	log_info("draining %llu clients", (unsigned long long)(w->engine.n_sessions + plain_counts()->n));
 	watch_listeners(w, false);
 	deadline_set(&w->drain_list, &w->drain);
 }
@@ -188,6 +192,14 @@ static void on_signal(evutil_socket_t number UNUSED, short what UNUSED, void *ar
 {
 	struct worker *w = arg;
 	w->quitting = true;
+}
+
+/* Redis may know nothing of us any more. */
+static void say_all_again(struct worker *w)
+{
+	presence_again(w->services.presence);
+	hub_here_all(w->services.hub);
+	lobby_again(w->services.lobby);
 }
 
 static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
@@ -202,6 +214,8 @@ static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
 			close(m.fd);
 		if (m.type == CHAN_DRAIN)
 			start_draining(w);
+		if (m.type == CHAN_LEASED)
+			say_all_again(w);
 	}
 	if (n < 0)
 		w->quitting = true;
@@ -232,6 +246,10 @@ static void on_redis_up(void *ctx, uint64_t now, uint64_t epoch_start)
 	serve(w);
 	sub_epoch(w->sub, now, epoch_start);
 	events_redis_up();
+	say_all_again(w);
+	if (epoch_start == 0)
+		hub_forget(w->services.hub);
+	hub_stale_all(w->services.hub);
 }
 
 static void on_redis_down(void *ctx UNUSED)
@@ -249,6 +267,25 @@ static const struct calls_owner redis_owner = {
 	.functions_missing = on_functions_missing,
 };
 
+/* Another has the name of a lobby's user here, given while Redis had forgotten them. */
+static void on_ousted(void *ctx, struct str feed, struct str sid)
+{
+	const struct worker *w = ctx;
+	hub_lose(w->services.hub, feed, sid);
+}
+
+static void on_here(void *ctx, struct str user, bool here)
+{
+	const struct worker *w = ctx;
+	presence_say(w->services.presence, user, here);
+}
+
+static void on_stale(void *ctx, struct str feed)
+{
+	const struct worker *w = ctx;
+	refresh_feed(&w->services, feed);
+}
+
 /* --- Metrics --- */
 
 _Static_assert((unsigned)REASON_COUNT <= METRIC_REASONS, "a cell for each reason");
@@ -257,27 +294,28 @@ _Static_assert((unsigned)REASON_COUNT <= METRIC_REASONS, "a cell for each reason
 static void publish(const struct worker *w)
 {
 	struct metrics *page = &w->in->metrics[w->in->index];
+	const struct plain_counts *plain = plain_counts();
 	size_t feeds, members;
 	hub_counts(w->services.hub, &feeds, &members);
 	const uint64_t cells[METRIC_CLOSED] = {
-		[METRIC_CONNECTIONS] = w->engine.n_sessions,
+		[METRIC_CONNECTIONS] = w->engine.n_sessions + plain->n,
 		[METRIC_TCP] = w->net.n_conns,
-		[METRIC_SOCKETS] = w->sockets.n,
+		[METRIC_SOCKETS] = w->sockets.n + plain->n,
 		[METRIC_FEEDS] = feeds,
 		[METRIC_MEMBERS] = members,
 		[METRIC_QUEUE_BYTES] = w->net.queued + w->engine.queued,
 		[METRIC_CALLS_PENDING] = calls_pending(w->services.calls),
 		[METRIC_REDIS_UP] = calls_up(w->services.calls),
-		[METRIC_OPENED] = w->engine.opened,
+		[METRIC_OPENED] = w->engine.opened + plain->opened,
 		[METRIC_REQUESTS] = w->http.requests,
-		[METRIC_EVENTS] = w->sockets.events,
+		[METRIC_EVENTS] = w->sockets.events + plain->messages,
 		[METRIC_DELIVERIES] = hub_deliveries(w->services.hub),
 		[METRIC_CALLS] = calls_count(w->services.calls),
 	};
 	for (unsigned m = 0; m < METRIC_CLOSED; m++)
 		metrics_put(page, m, cells[m]);
 	for (unsigned r = 0; r < REASON_COUNT; r++)
-		metrics_put(page, METRIC_CLOSED + r, w->engine.closed[r]);
+		metrics_put(page, METRIC_CLOSED + r, w->engine.closed[r] + plain->closed[r]);
 }
 
 /* --- The loop --- */
@@ -286,8 +324,10 @@ static void publish(const struct worker *w)
 static void tick(struct worker *w)
 {
 	deadlines_tick(&w->deadlines);
+	presence_tick(w->services.presence);
 	hub_tick(w->services.hub);
 	engine_tick(&w->engine);
+	plain_tick();
 	net_tick(&w->net);
 	/* Writing may have ended connections, and with them sessions. */
 	engine_tick(&w->engine);
@@ -337,10 +377,15 @@ static void wire(struct worker *w)
 	w->services.workers = in->count;
 	w->sub = sub_new(w->base, &conf.redis, &w->services, &hub_sub_owner, w->services.hub);
 	hub_attach(w->services.hub, w->sub);
+	hub_on_stale(w->services.hub, on_stale, w);
+	hub_on_here(w->services.hub, on_here, w);
+	w->services.presence = presence_new(&w->services);
+	w->services.lobby = lobby_new(&w->services, on_ousted, w);
 	listen_by_name(w);
 	sockets_init(&w->sockets, &w->deadlines, w->services.hub, &events_app);
 	w->engine.upper = &w->sockets;
 	events_init(&w->services);
+	plain_init(&w->services, &w->deadlines);
 	rest_init(&w->services);
 }
 
@@ -367,11 +412,15 @@ static void watch(struct worker *w)
 static void unwire(struct worker *w)
 {
 	engine_fini(&w->engine);
+	plain_fini();
 	net_fini(&w->net);
 	sockets_fini(&w->sockets);
+	/* First what may still be answered, for answers reach all the others. */
+	calls_free(w->services.calls);
 	hub_free(w->services.hub);
 	sub_free(w->sub);
-	calls_free(w->services.calls);
+	presence_free(w->services.presence);
+	lobby_free(w->services.lobby);
 	events_fini();
 	hasher_free(w->services.hasher);
 	token_keys_free(w->services.keys);

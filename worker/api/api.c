@@ -1,10 +1,12 @@
 /* What the APIs share: the table of them, tokens, and entering feeds without a gap. */
 #include "worker/api/api.h"
 
+#include <stdio.h>
+
 #include "common/clock.h"
 #include "common/stamp.h"
 #include "worker/api/door.h"
-#include "worker/domain/user.h"
+#include "worker/domain/room.h"
 
 /* --- Where an API is served --- */
 
@@ -17,6 +19,8 @@ const struct api *api_find(struct str path, struct str root, struct str nsp)
 {
 	for (size_t i = 0; apis[i] != NULL; i++) {
 		const struct api *api = apis[i];
+		if (api->events == NULL)
+			continue;    /* no Socket.IO */
 		if (api->beside != NULL && !str_eqz(root, api->beside))
 			continue;
 		bool elsewhere = api->path != NULL && str_eqz(path, api->path);
@@ -71,6 +75,13 @@ enum err api_verify(struct op *op, struct str token, struct claims *out)
 	return token_verify(op->services->keys, token, clock_wall_ms() / 1000, &op->arena, out);
 }
 
+/* The one who asks, where it can hear; NULL: it is gone, or a REST request. */
+static struct peer *asker_of(const struct op *op)
+{
+	struct socket *s = events_asker(op);
+	return s != NULL ? &s->peer : plain_asker(op);
+}
+
 /* --- Entering a feed: follow it first, then check, so that nothing falls between --- */
 
 /* What an op under way holds; op->cleanup gives it back. */
@@ -79,6 +90,7 @@ struct hold {
 	void (*again)(struct op *op);
 	struct claims claims;        /* api_authenticate's */
 	op_fn *then;
+	struct user_entry entry;
 	bool held;
 };
 
@@ -115,8 +127,8 @@ static struct hold *hold_new(struct op *op)
 bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(struct op *op))
 {
 	struct hub *hub = op->services->hub;
-	struct socket *s = events_asker(op);
-	if (s == NULL)
+	struct peer *p = asker_of(op);
+	if (p == NULL)
 		return true;
 	if (op->held == NULL) {
 		/* What was checked before the feed was live may be outdated. */
@@ -129,8 +141,20 @@ bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(stru
 	}
 	/* What was handed out since the check came before the client hears that it joined. */
 	uint64_t last = hub_last(hub, feed);
-	hub_join(hub, &s->peer, feed, last > stamp ? last : stamp);
+	hub_join(hub, p, feed, last > stamp ? last : stamp);
 	return true;
+}
+
+bool api_hold(struct op *op, struct str feed, void (*live)(struct op *op))
+{
+	return hold_feed(op, hold_new(op), feed, live);
+}
+
+void api_hear(struct op *op, struct str feed, uint64_t since)
+{
+	struct peer *p = asker_of(op);
+	if (p != NULL)
+		hub_join(op->services->hub, p, feed, since);
 }
 
 void api_leave(struct op *op, struct str feed)
@@ -140,6 +164,32 @@ void api_leave(struct op *op, struct str feed)
 		return;
 	if (op->session.p != NULL && str_starts(feed, STR("room:")))
 		events_unfollow(op, str_from(feed, 5));
+}
+
+/* --- Rooms that come and go while a client is there --- */
+
+bool api_is_move(const struct feed_event *event)
+{
+	return event->type == EVENT_ROOM_CREATED || event->type == EVENT_ADDED ||
+	       event->type == EVENT_REMOVED;
+}
+
+/* Whether members of such a room hear it without joining. */
+static bool follows(const struct api *api, enum room_kind kind)
+{
+	return api->follows == FOLLOWS_ALL || (api->follows == FOLLOWS_DIRECT && kind == ROOM_DIRECT);
+}
+
+void api_move(const struct services *services, struct peer *p, const struct api *api,
+              const struct feed_event *event)
+{
+	char name[3 * 128 + 8];
+	int n = snprintf(name, sizeof(name), "room:%.*s", STR_ARG(event->room));
+	struct str feed = { name, (size_t)n };
+	if (event->type == EVENT_REMOVED)
+		hub_leave(services->hub, p, feed);
+	else if (follows(api, event->kind))
+		hub_join(services->hub, p, feed, event->stamp);
 }
 
 /* --- Authentication --- */
@@ -155,26 +205,77 @@ static void go_on(struct op *op, const struct user_entry *entry)
 	then(op, entry);
 }
 
-static void user_entered(struct op *op, const void *result)
+/* Whoever asks is this user. */
+static void identify(struct op *op, const struct user_entry *entry)
 {
-	const struct user_entry *entry = result;
 	const struct hold *hold = op->held;
 	struct socket *s = events_asker(op);
 	op->user = arena_str(&op->arena, entry->user.id);
-	if (s != NULL) {
+	if (s != NULL)
 		socket_identify(s, op->user, hold->claims.exp);
-		hub_join(op->services->hub, &s->peer, hold->feed, entry->stamp);
-	}
-	go_on(op, entry);
+	else
+		plain_identify(op, hold->claims.exp);
 }
 
-/* Joins what the session followed, each feed from where the client stands. */
-static void join_again(struct op *op, struct socket *s, const struct arrived *a)
+/* … and hears what concerns them; a client that came back does so from where it stood. */
+static void hear_own(struct op *op, const struct user_entry *entry)
+{
+	const struct hold *hold = op->held;
+	api_hear(op, hold->feed, entry->stamp);
+}
+
+static void feeds_came(struct op *op, const void *result);
+
+static void ask_feeds(struct op *op)
+{
+	const struct api *api = op->api;
+	room_feeds(op, api->follows == FOLLOWS_DIRECT ? WANT_DIRECT : WANT_ANY, feeds_came);
+}
+
+static void feeds_came(struct op *op, const void *result)
+{
+	const struct room_feeds *rooms = result;
+	const struct hold *hold = op->held;
+	if (hub_last(op->services->hub, hold->feed) > rooms->stamp) {
+		ask_feeds(op);       /* a room may have been left meanwhile */
+		return;
+	}
+	for (size_t i = 0; i < rooms->feeds.n; i++)
+		api_hear(op, rooms->feeds.v[i], rooms->stamp);
+	go_on(op, &hold->entry);
+}
+
+/* Without a session that Redis keeps: what else the socket hears is asked for. */
+static void user_entered(struct op *op, const void *result)
+{
+	const struct user_entry *entry = result;
+	const struct api *api = op->api;
+	union { const void *in; struct hold *out; } hold = { op->held };
+	identify(op, entry);
+	hear_own(op, entry);
+	const struct peer *p = asker_of(op);
+	if (p != NULL && api->also != NULL)
+		api_hear(op, str_z(api->also), entry->stamp);
+	if (p == NULL || api->follows == FOLLOWS_NONE) {
+		go_on(op, entry);
+		return;
+	}
+	hold.out->entry = *entry;
+	ask_feeds(op);
+}
+
+/* What its session hears, each feed from where the client stands. */
+static void join_feeds(struct op *op, struct socket *s, const struct arrived *a)
 {
 	uint64_t since;
-	for (size_t i = 0; i + 1 < a->feeds.n; i += 2)
-		if (stamp_parse(a->feeds.v[i + 1], &since))
-			hub_join(op->services->hub, &s->peer, a->feeds.v[i], since);
+	for (size_t i = 0; i + 1 < a->feeds.n; i += 2) {
+		const struct str feed = a->feeds.v[i];
+		if (!stamp_parse(a->feeds.v[i + 1], &since))
+			continue;
+		hub_join(op->services->hub, &s->peer, feed, since);
+		/* What has no log may have changed meanwhile. */
+		refresh_feed(op->services, feed);
+	}
 }
 
 static void user_arrived(struct op *op, const void *result)
@@ -190,9 +291,10 @@ static void user_arrived(struct op *op, const void *result)
 		return;
 	}
 	socket_recover(s, a->sid, a->pid, a->take);
-	if (a->recovered)
-		join_again(op, s, a);
-	user_entered(op, &a->entry);
+	identify(op, &a->entry);
+	join_feeds(op, s, a);
+	hear_own(op, &a->entry);
+	go_on(op, &a->entry);
 }
 
 static void enter_user(struct op *op)
@@ -216,6 +318,6 @@ void api_authenticate(struct op *op, struct str token, op_fn *then)
 	hold->then = then;
 	op->held = hold;
 	/* A REST request is over before anything could happen to its user. */
-	if (events_asker(op) == NULL || hold_feed(op, hold, user_feed(op, hold->claims.sub), enter_user))
+	if (asker_of(op) == NULL || hold_feed(op, hold, user_feed(op, hold->claims.sub), enter_user))
 		enter_user(op);
 }

@@ -32,6 +32,8 @@ struct raw_event {
 /* A token will do for NEEDS_TOKEN: whether op->user still is somebody, the handler asks. */
 enum { NEEDS_USER = 1, NEEDS_TOKEN = 2 };
 
+enum { HEAR_MORE = 8 };
+
 /* One REST endpoint. Path parameters (`:id`), the query and the JSON body all decode into one struct; on
  * equal names the path wins. A trailing slash of the request is optional. */
 struct api_route {
@@ -50,26 +52,39 @@ struct handshake {
 	struct str headers;          /* JSON: all of them, names in lower case; "{}" unless the mount keeps them */
 };
 
+/* The rooms that a socket hears by its user's being a member; all others it has to join. */
+enum follows { FOLLOWS_NONE, FOLLOWS_DIRECT, FOLLOWS_ALL };
+
 struct api {
 	const char *name;            /* its namespace is "/name" on every port, and "/" where it is root */
-	const char *path, *nsp;      /* one more place: path "/ws/", namespace "/chat"; or NULL */
+	const char *path, *nsp;      /* one more place: path "/ws/", namespace "/chat"; or NULL. Without any
+	                              * namespace (nsp and events NULL): plain WebSockets at that path */
 	const char *beside;          /* it is there only on ports with this root; NULL: on all */
 	bool recovers;               /* clients may come back to what they missed; its events carry offsets */
+	enum follows follows;
+	const char *also;            /* one more feed that every authenticated socket hears; or NULL */
 	const struct api_event *events;
 	const struct api_route *routes;      /* may be NULL */
 	/* A client connects: ends the op by api_accept and op_reply, or refuses by op_fail (a
 	 * CONNECT_ERROR with the fault's text). */
 	void (*hello)(struct op *op, const struct handshake *h);
-	/* Says a live event in this API's words: adds the event's name and arguments, as elements of an
-	 * array that is open already. */
-	enum audience (*encode)(const struct feed_event *e, struct json_out *out);
-	/* What to acknowledge for a failure (JSON), in the arena; and what to emit beside it. */
+	/* Says a live event in this API's words, which may take several of its events: for the nth, adds
+	 * its name and arguments, as elements of an array that is open already (plain WebSockets: one JSON
+	 * text). HEAR_NONE: no more;
+	 * HEAR_MORE besides an audience: the same clients hear one more, and have heard the live event only
+	 * then. */
+	enum audience (*encode)(const struct feed_event *e, unsigned nth, struct json_out *out);
+	/* What to acknowledge for a failure (JSON), in the arena; and what to emit beside it. Plain
+	 * WebSockets: a string, which is the last message and the reason of the close. */
 	struct str (*error)(struct op *op, const struct fault *fault);
 	void (*emit_error)(struct op *op, const struct fault *fault);        /* may be NULL */
+	/* A client came without a good token: it is let in to be told so, and disconnected afterwards.
+	 * NULL: it gets a CONNECT_ERROR. */
+	void (*refused)(struct op *op, const struct fault *fault);
 	/* The token of an open socket expired: says so; the socket is disconnected afterwards. */
 	void (*expired)(struct op *op);
 	/* The socket of this id is over, for good where it `left`; refused ones too. May be NULL. */
-	void (*closed)(struct str sid, bool left);
+	void (*closed)(const struct services *services, struct str sid, bool left);
 };
 
 /* --- For handlers --- */
@@ -101,6 +116,11 @@ const struct api_event *api_row(const struct op *op);
  * feed was not followed yet or the user's state moved meanwhile: `again` will be called to check anew. */
 bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(struct op *op));
 void api_leave(struct op *op, struct str feed);
+/* For state channels: follows the feed until the op ends. True: it is live, the state can be read; else
+ * `live` will be called when it is. */
+bool api_hold(struct op *op, struct str feed, void (*live)(struct op *op));
+/* The asking socket hears what has happened on a held feed since the state was read at `since`. */
+void api_hear(struct op *op, struct str feed, uint64_t since);
 /* Closes the object under construction in `json`, answers with it, and frees the buffer. */
 void api_reply(struct op *op, struct buf *json);
 

@@ -26,8 +26,34 @@ struct socket *events_asker(const struct op *op);
 void rest_head(struct request *r, const struct head *h);
 void rest_init(const struct services *services);
 
+/* plain.c: the `head` of paths where APIs have plain WebSockets, and below them; otherwise that of rest.c. */
+void plain_head(struct request *r, const struct head *h);
+void plain_init(const struct services *services, struct deadlines *ds);
+void plain_fini(void);
+/* End of a turn: closes slow readers, frees what is over. */
+void plain_tick(void);
+/* Closes up to `most`, because the worker goes away; how many these were. */
+size_t plain_drain(size_t most);
+struct plain_counts {
+	uint64_t n, opened, messages;
+	uint64_t closed[REASON_COUNT];
+};
+const struct plain_counts *plain_counts(void);
+/* The client that asks to be let in, or NULL when it is gone or the asker is none. */
+struct peer *plain_asker(const struct op *op);
+/* It is op->user's, until when (seconds since 1970; 0: for ever). */
+void plain_identify(const struct op *op, int64_t expires_s);
+
+/* refresh.c: reads a state channel anew and tells it to those who knew less; nothing for other feeds. */
+void refresh_feed(const struct services *services, struct str feed);
+
 /* api.c */
 /* Verifies a token; the claims live in the op's arena. */
 MUST_USE enum err api_verify(struct op *op, struct str token, struct claims *out);
+/* Whether an event on a user's own feed says that they came into a room or out of one … */
+bool api_is_move(const struct feed_event *event);
+/* … and has a client of theirs hear that room from now on, if its API wants that, or no more. */
+void api_move(const struct services *services, struct peer *p, const struct api *api,
+              const struct feed_event *event);
 
 #endif

@@ -66,10 +66,21 @@ static void hello_replied(struct op *op, struct str json UNUSED)
 /* While Redis is away a client is sent off to try again: after a CONNECT_ERROR it would not. */
 static void hello_failed(struct op *op, const struct fault *fault)
 {
+	const struct fault deleted = { .code = ERR_UNAUTHENTICATED };        /* a token as bad as any other */
 	struct socket *s = op->asker;
 	char text[200];
+	if (fault->code == ERR_USER_DELETED)
+		fault = &deleted;
 	if (fault->code == ERR_UNAVAILABLE || fault->code == ERR_INTERNAL) {
 		session_close(s->session, REASON_UNAVAILABLE);
+		return;
+	}
+	const struct api *api = op->api;
+	bool told = fault->code == ERR_NO_TOKEN || fault->code == ERR_UNAUTHENTICATED;
+	if (told && api->refused != NULL) {
+		socket_accept(s);
+		api->refused(op, fault);
+		socket_disconnect(s);
 		return;
 	}
 	struct str detail = fault->detail.len > 0 ? fault->detail : str_z(err_text(fault->code));
@@ -243,20 +254,28 @@ static const struct field arrival_fields[] = {
 	{ 0 }
 };
 
+/* As user_connect wants them. */
+static const char *const follows_words[] = {
+	[FOLLOWS_NONE] = "", [FOLLOWS_DIRECT] = "direct", [FOLLOWS_ALL] = "any",
+};
+
 /* An offset that makes no sense means a fresh start, never an error. */
 static const struct arrival *read_arrival(struct op *op, const struct socket *s, struct str auth)
 {
 	unsigned char raw[SOCKET_SID_LEN / 4 * 3];
 	char *pid = arena_alloc(&op->arena, SOCKET_SID_LEN);
 	struct arrival *a = arena_alloc(&op->arena, sizeof(*a));
+	const struct api *api = place_of(s)->api;
 	struct fault why;
 	if (schema_decode(arrival_fields, auth, &op->arena, a, &why) != ERR_OK)
 		*a = (struct arrival){ 0 };
 	id_random(raw, sizeof(raw));
 	id_encode(pid, raw, sizeof(raw));
-	a->api = str_z(place_of(s)->api->name);
+	a->api = str_z(api->name);
 	a->new_pid = (struct str){ pid, SOCKET_SID_LEN };
 	a->new_sid = arena_str(&op->arena, socket_sid(s));
+	a->follows = str_z(follows_words[api->follows]);
+	a->also = str_z(api->also);
 	return a;
 }
 
@@ -366,7 +385,7 @@ static void on_closed(struct socket *s, enum reason why)
 {
 	bool leaves = why == REASON_LEFT || why == REASON_DISCONNECTED || why == REASON_EVENTS_LOST;
 	if (place_of(s)->api->closed != NULL)
-		place_of(s)->api->closed(socket_sid(s), leaves);
+		place_of(s)->api->closed(door.services, socket_sid(s), leaves);
 	if (s->take[0] != '\0' && why != REASON_TAKEN_OVER)
 		events_part((struct str){ s->pid, SOCKET_SID_LEN }, str_z(s->take), leaves);
 }
@@ -382,7 +401,8 @@ static void add_offset(struct json_out *j, uint64_t stamp)
 }
 
 /* `42/nsp,[…]`: the Engine.IO and Socket.IO types, the namespace, then the API's own words. */
-static enum audience encode(const struct encoder *e, const struct feed_event *event, struct buf *out)
+static enum audience encode(const struct encoder *e, const struct feed_event *event, unsigned nth,
+                            struct buf *out)
 {
 	const struct place *place = CONTAINER_OF_CONST(e, struct place, nsp.encoder);
 	if (place->api->encode == NULL)
@@ -394,17 +414,16 @@ static enum audience encode(const struct encoder *e, const struct feed_event *ev
 	}
 	struct json_out j = json_out(out);
 	json_open(&j, '[');
-	enum audience audience = place->api->encode(event, &j);
-	if (event->stamp != 0 && recovers(place->api))
+	const unsigned audience = place->api->encode(event, nth, &j);
+	if (event->stamp != 0 && (audience & HEAR_MORE) == 0 && recovers(place->api))
 		add_offset(&j, event->stamp);
 	json_close(&j, ']');
-	return audience;
+	return audience & ~(unsigned)HEAR_MORE;
 }
 
 static bool applies(const struct feed_event *event)
 {
-	return event->type == EVENT_REMOVED || event->type == EVENT_USER_DELETED ||
-	       event->type == EVENT_RESUMED;
+	return event->type == EVENT_USER_DELETED || event->type == EVENT_RESUMED || api_is_move(event);
 }
 
 /* Its client has come back elsewhere: this is what is left of the old connection. */
@@ -414,22 +433,16 @@ static bool is_taken_over(const struct socket *s, const struct feed_event *event
 	       event->take > strtoll(s->take, NULL, 10);
 }
 
-/* On the user's own feed: a room is left, or the account is gone. */
+/* On the user's own feed: a room is entered or left, or the account is gone. */
 static void apply(struct peer *p, const struct feed_event *event)
 {
 	struct socket *s = CONTAINER_OF(p, struct socket, peer);
-	char feed[3 * 128 + 8];
-	if (event->type == EVENT_RESUMED) {
-		if (is_taken_over(s, event))
-			session_close(s->session, REASON_TAKEN_OVER);
-		return;
-	}
-	if (event->type == EVENT_USER_DELETED) {
+	if (event->type == EVENT_USER_DELETED)
 		on_expired(s);
-		return;
-	}
-	int n = snprintf(feed, sizeof(feed), "room:%.*s", STR_ARG(event->room));
-	hub_leave(door.services->hub, p, (struct str){ feed, (size_t)n });
+	else if (event->type != EVENT_RESUMED)
+		api_move(door.services, p, place_of(s)->api, event);
+	else if (is_taken_over(s, event))
+		session_close(s->session, REASON_TAKEN_OVER);
 }
 
 /* --- Namespaces --- */

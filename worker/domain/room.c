@@ -23,6 +23,7 @@ static const struct field room_fields[] = {
 	FIELD_AS(told, room.last_message_at, "lastMessageAt", F_INT),
 	FIELD_AS(told, room.member_count, "memberCount", F_INT, .required = true),
 	FIELD_AS(told, room.is_member, "isMember", F_BOOL, .required = true),
+	FIELD_AS(told, room.unread, "unread", F_INT),
 	FIELD_AS(told, room.other, "other", F_OBJECT, .fields = user_fields),
 	{ 0 }
 };
@@ -32,8 +33,11 @@ static const struct function fn_direct = { .name = "room_direct", .at_least = 2 
 static const struct function fn_enter = { .name = "room_enter", .reads = true, .at_least = 2 };
 static const struct function fn_follow = { .name = "room_follow", .at_least = 2 };
 static const struct function fn_list = { .name = "room_list", .reads = true, .at_least = 2 };
+static const struct function fn_feeds = { .name = "room_feeds", .reads = true, .at_least = 1 };
 static const struct function fn_members = { .name = "room_members", .reads = true, .at_least = 1 };
+static const struct function fn_show = { .name = "room_show", .reads = true, .at_least = 2 };
 static const struct function fn_add = { .name = "room_add", .at_least = 1 };
+static const struct function fn_invite = { .name = "room_invite", .at_least = 1 };
 static const struct function fn_remove = { .name = "room_remove", .at_least = 1 };
 
 struct str want_word(enum want want)
@@ -181,6 +185,22 @@ void room_list(struct op *op, enum want want, struct str after, int64_t limit, o
 	     op_text(op, "%" PRId64, limit));
 }
 
+static void feeds_came(struct op *op, const struct strs *reply)
+{
+	struct room_feeds feeds = { .feeds = { reply->v + 1, reply->n - 1 } };
+
+	if (stamp_parse(reply->v[0], &feeds.stamp))
+		op->then(op, &feeds);
+	else
+		ill_shaped(op);
+}
+
+void room_feeds(struct op *op, enum want want, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_feeds, feeds_came, op->user, want_word(want));
+}
+
 /* next, then role and user of each */
 static void members_listed(struct op *op, const struct strs *reply)
 {
@@ -206,6 +226,31 @@ void room_members(struct op *op, struct str id, struct str after, int64_t limit,
 	     op_text(op, "%" PRId64, limit));
 }
 
+/* next, room, then whether each is online, and the user */
+static void room_shown(struct op *op, const struct strs *reply)
+{
+	const size_t n = (reply->n - 2) / 2;
+	struct room_viewed *users = arena_alloc(&op->arena, n * sizeof(*users));
+	struct room_view view = { .next = reply->v[0], .v = users, .n = n };
+	bool good = room_read(reply->v[1], &op->arena, &view.room);
+
+	for (size_t i = 0; good && i < n; i++) {
+		const struct str *pair = &reply->v[2 + 2 * i];
+		users[i].is_online = is_one(pair[0]);
+		good = user_read(pair[1], &op->arena, &users[i].user);
+	}
+	if (good)
+		op->then(op, &view);
+	else
+		ill_shaped(op);
+}
+
+void room_show(struct op *op, struct str id, struct str after, int64_t limit, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_show, room_shown, op->user, id, after, op_text(op, "%" PRId64, limit));
+}
+
 static void users_added(struct op *op, const struct strs *reply)
 {
 	const struct strs added = { .v = reply->v + 1, .n = reply->n - 1 };
@@ -213,12 +258,23 @@ static void users_added(struct op *op, const struct strs *reply)
 	op->then(op, &added);
 }
 
-void room_add(struct op *op, struct str id, struct strs users, op_fn *then)
+static void add(struct op *op, const struct function *f, struct str id, struct strs users,
+                op_fn *then)
 {
 	const struct str fixed[] = { op->user, id };
 
 	op->then = then;
-	call_with(op, &fn_add, users_added, fixed, COUNT_OF(fixed), users);
+	call_with(op, f, users_added, fixed, COUNT_OF(fixed), users);
+}
+
+void room_add(struct op *op, struct str id, struct strs users, op_fn *then)
+{
+	add(op, &fn_add, id, users, then);
+}
+
+void room_invite(struct op *op, struct str id, struct strs users, op_fn *then)
+{
+	add(op, &fn_invite, id, users, then);
 }
 
 static void user_removed(struct op *op, const struct strs *reply UNUSED)

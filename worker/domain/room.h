@@ -19,6 +19,7 @@ struct room {
 	int64_t created_at;          /* milliseconds since 1970 */
 	int64_t last_message_at;     /* 0: none */
 	int64_t member_count;
+	int64_t unread;              /* posts that are news to the asker */
 	bool is_member;
 	struct user other;           /* direct rooms: who is not the asker */
 };
@@ -37,6 +38,11 @@ struct room_list {
 	size_t n;
 };
 
+struct room_feeds {
+	uint64_t stamp;              /* as of when: what comes later is to be heard */
+	struct strs feeds;
+};
+
 struct room_member {
 	struct user user;
 	bool is_owner;
@@ -46,6 +52,19 @@ struct room_members {
 	struct str next;
 	const struct room_member *v;
 	size_t n;
+};
+
+/* A room and a page of those who are in it. */
+struct room_view {
+	struct room room;
+	struct str next;
+	const struct room_viewed *v;
+	size_t n;
+};
+
+struct room_viewed {
+	struct user user;
+	bool is_online;
 };
 
 struct room_plan {
@@ -72,12 +91,19 @@ void room_enter(struct op *op, struct str id, enum want want, op_fn *then);
 /* The user's rooms, and after them public channels if channels are wanted. `then` gets a struct
  * room_list; a page may be short while `next` is not empty. ERR_INVALID after. */
 void room_list(struct op *op, enum want want, struct str after, int64_t limit, op_fn *then);
+/* The feeds of all rooms of that kind that the user is in. `then` gets a struct room_feeds. */
+void room_feeds(struct op *op, enum want want, op_fn *then);
 /* Its members, for members. `then` gets a struct room_members. ERR_NO_ROOM, ERR_NOT_MEMBER,
  * ERR_INVALID after. */
 void room_members(struct op *op, struct str id, struct str after, int64_t limit, op_fn *then);
+/* The room with its members and who of them is online, for members. `then` gets a struct room_view.
+ * ERR_NO_ROOM, ERR_NOT_MEMBER, ERR_INVALID after. */
+void room_show(struct op *op, struct str id, struct str after, int64_t limit, op_fn *then);
 /* Adds users; `then` gets a struct strs, the ids of those who were not in it. ERR_NO_ROOM,
  * ERR_INVALID room (direct) or users, ERR_NOT_MEMBER, ERR_FORBIDDEN. */
 void room_add(struct op *op, struct str id, struct strs users, op_fn *then);
+/* The same by a member only: no way into a public channel. */
+void room_invite(struct op *op, struct str id, struct strs users, op_fn *then);
 /* Takes a member out; `then` gets NULL. ERR_NO_ROOM, ERR_INVALID room (direct), ERR_NOT_MEMBER,
  * ERR_FORBIDDEN, ERR_NO_USER. */
 void room_remove(struct op *op, struct str id, struct str user, op_fn *then);

@@ -2,6 +2,7 @@
  * lengths in code points, passwords. */
 #include "worker/domain/user.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 
 #include "common/conf.h"
@@ -20,6 +21,7 @@ const struct field user_fields[] = {
 	FIELD(user, image, F_STR),
 	FIELD(user, email, F_STR),
 	FIELD(user, deleted, F_BOOL),
+	FIELD(user, online, F_BOOL),
 	{ 0 }
 };
 
@@ -28,6 +30,7 @@ static const struct function fn_connect = { .name = "user_connect", .at_least = 
 static const struct function fn_end = { .name = "session_end", .at_least = 1 };
 static const struct function fn_unfollow = { .name = "session_unfollow", .at_least = 1 };
 static const struct function fn_get = { .name = "user_get", .reads = true, .at_least = 1 };
+static const struct function fn_list = { .name = "user_list", .reads = true, .at_least = 1 };
 static const struct function fn_create = { .name = "user_create", .at_least = 1 };
 static const struct function fn_password = {
 	.name = "user_password", .reads = true, .at_least = 3
@@ -100,8 +103,7 @@ static struct str fallback_username(struct op *op, struct str id)
 /* To those outside a token without a user is as bad as any other. */
 static bool not_entered(struct op *op, const struct fault *fault)
 {
-	if (fault->code != ERR_NO_USER && fault->code != ERR_USER_DELETED &&
-	    fault->code != ERR_INVALID)
+	if (fault->code != ERR_NO_USER && fault->code != ERR_INVALID)
 		return false;
 	op_fail(op, ERR_UNAUTHENTICATED, NULL, NULL);
 	return true;
@@ -109,7 +111,7 @@ static bool not_entered(struct op *op, const struct fault *fault)
 
 static void user_entered(struct op *op, const struct strs *reply)
 {
-	struct user_entry entry;
+	struct user_entry entry = { 0 };
 
 	op->caught = NULL;
 	if (!user_read(reply->v[0], &op->arena, &entry.user) ||
@@ -150,7 +152,7 @@ static void user_arrived(struct op *op, const struct strs *reply)
 	a.pid = reply->v[3];
 	a.sid = reply->v[4];
 	a.take = reply->v[5];
-	a.recovered = str_eqz(reply->v[6], "1");
+	a.entry.recovered = str_eqz(reply->v[6], "1");
 	a.feeds = (struct strs){ reply->v + ARRIVED_FEEDS, reply->n - ARRIVED_FEEDS };
 	op->then(op, &a);
 }
@@ -169,7 +171,7 @@ void user_connect(struct op *op, const struct claims *claims, const struct arriv
 	     fitting(claims->email, EMAIL_MAX_CHARS), conf.provision_users ? STR("1") : STR("0"),
 	     fallback_username(op, claims->sub), arrival->pid, arrival->offset, arrival->api,
 	     op->services->worker, arrival->new_pid, arrival->new_sid,
-	     op_text(op, "%u", conf.recovery_window_ms));
+	     op_text(op, "%u", conf.recovery_window_ms), arrival->follows, arrival->also);
 }
 
 static void session_told(struct op *op, const struct strs *reply)
@@ -328,6 +330,28 @@ void user_get(struct op *op, struct str id, op_fn *then)
 {
 	op->then = then;
 	CALL(op, &fn_get, user_came, id);
+}
+
+/* next, user… */
+static void users_listed(struct op *op, const struct strs *reply)
+{
+	const size_t n = reply->n - 1;
+	struct user *users = arena_alloc(&op->arena, n * sizeof(*users));
+	const struct user_page page = { .v = users, .n = n };
+	bool good = true;
+
+	for (size_t i = 0; good && i < n; i++)
+		good = user_read(reply->v[i + 1], &op->arena, &users[i]);
+	if (good)
+		op->then(op, &page);
+	else
+		op_fail(op, ERR_INTERNAL, NULL, NULL);
+}
+
+void user_list(struct op *op, struct str after, int64_t limit, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_list, users_listed, after, op_text(op, "%" PRId64, limit));
 }
 
 static void account_deleted(struct op *op, const struct strs *reply UNUSED)

@@ -11,12 +11,19 @@ struct user {
 	struct str id, username, name;
 	struct str image, email;     /* STR_NONE: none */
 	bool deleted;
+	bool online;                 /* user_list's */
+};
+
+struct user_page {
+	const struct user *v;        /* by lower-case username */
+	size_t n;
 };
 
 /* A user as of a moment, from which on the user's feed tells what changes. */
 struct user_entry {
 	struct user user;
 	uint64_t stamp;
+	bool recovered;              /* by a socket that goes on where its last one ended */
 };
 
 struct signup {
@@ -31,14 +38,15 @@ struct arrival {
 	struct str pid, offset;      /* what the client says of its last session; STR_NONE: nothing */
 	struct str api;              /* where it comes to: only there can it be recovered */
 	struct str new_pid, new_sid; /* for a new session */
+	struct str follows;          /* the rooms it hears as a member: "direct", "channel", "any", or "" */
+	struct str also;             /* one more feed it hears, or "" */
 };
 
 /* What a socket has: the session it had, or a new one. */
 struct arrived {
 	struct user_entry entry;
 	struct str pid, sid, take;
-	bool recovered;
-	struct strs feeds;           /* pairs of a feed and the stamp from where to hear it, as text */
+	struct strs feeds;           /* pairs of a feed to hear and the stamp from where, as text */
 };
 
 /* How the Redis functions write a user, for those that a reply nests. */
@@ -47,7 +55,7 @@ extern const struct field user_fields[];
 MUST_USE bool user_read(struct str json, struct arena *a, struct user *out);
 
 /* Who bears this token: made at first sight, updated by what it says. `then` gets a struct
- * user_entry. ERR_UNAUTHENTICATED: no id, deleted, or unknown and provision-users is off. */
+ * user_entry. ERR_USER_DELETED; ERR_UNAUTHENTICATED: no id, or unknown and provision-users is off. */
 void user_enter(struct op *op, const struct claims *claims, op_fn *then);
 /* The same for a socket, with its session. `then` gets a struct arrived. */
 void user_connect(struct op *op, const struct claims *claims, const struct arrival *arrival,
@@ -64,6 +72,8 @@ void user_create(struct op *op, const struct signup *signup, op_fn *then);
 void user_signin(struct op *op, struct str username, struct str password, op_fn *then);
 /* One user, also a deleted one. `then` gets a struct user. ERR_NO_USER. */
 void user_get(struct op *op, struct str id, op_fn *then);
+/* All users that are not deleted, after a username ("": from the first). `then` gets a struct user_page. */
+void user_list(struct op *op, struct str after, int64_t limit, op_fn *then);
 /* Deletes an account, for ever. `then` gets NULL. ERR_NO_USER, ERR_USER_DELETED. */
 void user_delete(struct op *op, struct str id, op_fn *then);
 
