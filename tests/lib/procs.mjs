@@ -64,30 +64,51 @@ export function workers(master) {
 	});
 }
 
-// The pid of the worker that holds the server's end of the connection from `localPort` to `port`.
-export function workerOf(master, port, localPort) {
-	const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
-	let inode;
-	for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
-		for (const line of fs.readFileSync(file, 'utf8').split('\n').slice(1)) {
-			const [, local, remote, , , , , , , number] = line.trim().split(/\s+/);
-			if (local?.endsWith(`:${hex(port)}`) && remote.endsWith(`:${hex(localPort)}`))
-				inode = number;
-		}
-	}
-	return workers(master).map(({ pid }) => pid).find((pid) => holds(pid, `socket:[${inode}]`));
+// The last four bytes of an address in /proc/net/tcp (little-endian hex), and the port: "127.0.0.1:40000".
+function endOf(text) {
+	const [address, port] = text.split(':');
+	const bytes = address.slice(-8).match(/../g).map((hex) => parseInt(hex, 16));
+	return `${bytes.reverse().join('.')}:${parseInt(port, 16)}`;
 }
 
-function holds(pid, link) {
+// Which worker holds the server's end of each connection to `port`: the client's "address:port" → pid.
+export function homes(master, port) {
+	const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+	const clients = new Map();   // link of the server's end → the client's
+	for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
+		for (const line of fs.readFileSync(file, 'utf8').split('\n').slice(1)) {
+			const [, local, remote, , , , , , , inode] = line.trim().split(/\s+/);
+			if (local?.endsWith(end))
+				clients.set(`socket:[${inode}]`, endOf(remote));
+		}
+	}
+	const found = new Map();
+	for (const { pid } of workers(master)) {
+		for (const link of links(pid)) {
+			if (clients.has(link))
+				found.set(clients.get(link), pid);
+		}
+	}
+	return found;
+}
+
+// The pid of the worker that holds the server's end of the connection from `localPort` to `port`.
+export function workerOf(master, port, localPort) {
+	return [...homes(master, port)].find(([client]) => client.endsWith(`:${localPort}`))?.[1];
+}
+
+// What a process has open.
+function links(pid) {
+	const dir = `/proc/${pid}/fd`;
 	try {
-		return fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
+		return fs.readdirSync(dir).map((fd) => {
 			try {
-				return fs.readlinkSync(`/proc/${pid}/fd/${fd}`) === link;
+				return fs.readlinkSync(`${dir}/${fd}`);
 			} catch {
-				return false;
+				return null;
 			}
 		});
 	} catch {
-		return false;
+		return [];
 	}
 }

@@ -5,7 +5,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { alive, descendants, workerOf, workers } from './procs.mjs';
+import { alive, descendants, homes, workerOf, workers } from './procs.mjs';
 import { SECRET } from './token.mjs';
 import { sleep, until, within } from './wait.mjs';
 import { request } from './wire.mjs';
@@ -109,6 +109,11 @@ class Server {
 
 	workerOf(localPort) {
 		return workerOf(this.pid, this.port, localPort);
+	}
+
+	// The worker of each connection: the client's "address:port" → pid.
+	homes() {
+		return homes(this.pid, this.port);
 	}
 
 	// The unix socket of the embedded Redis.
