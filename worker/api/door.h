@@ -26,7 +26,7 @@ struct socket *events_asker(const struct op *op);
 void rest_head(struct request *r, const struct head *h);
 void rest_init(const struct services *services);
 
-/* plain.c: the `head` of paths where APIs have plain WebSockets, and below them; otherwise that of rest.c. */
+/* plain.c: the `head` of paths at which APIs have plain WebSockets; for what is below them that of rest.c. */
 void plain_head(struct request *r, const struct head *h);
 void plain_init(const struct services *services, struct deadlines *ds);
 void plain_fini(void);

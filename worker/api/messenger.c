@@ -143,7 +143,7 @@ static void fetch_users(struct op *op, const void *args)
 /* The page is newest first, the answer oldest first. */
 static void chats_told(struct op *op, const void *result)
 {
-	const struct direct_page *page = result;
+	const struct message_list *page = result;
 	struct buf json = { 0 };
 	struct json_out j = json_out(&json);
 

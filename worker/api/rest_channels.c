@@ -2,6 +2,7 @@
  * their members, and history. */
 #include "worker/api/api.h"
 #include "worker/api/channels_shape.h"
+#include "worker/api/page.h"
 #include "worker/domain/hasher.h"
 
 enum { LIST_MAX = 1000, MESSAGES_MAX = 100, MESSAGES_DEFAULT = 50, CHANNEL_NAME_MAX = 64 };
@@ -55,11 +56,6 @@ static const struct field remove_schema[] = {
 static const struct field converse_schema[] = {
 	FIELD_AS(converse_args, user, "userId", F_ID, .required = true), { 0 }
 };
-
-static int64_t or_default(int64_t limit, int64_t otherwise)
-{
-	return limit ? limit : otherwise;
-}
 
 /* --- Refusals --- */
 
@@ -162,17 +158,6 @@ static struct json_out open_list(struct buf *json)
 	return j;
 }
 
-static void reply_list(struct op *op, struct buf *json, struct json_out *j, struct str next)
-{
-	json_close(j, ']');
-	json_key(j, "next");
-	if (next.len)
-		json_str(j, next);
-	else
-		json_null(j);
-	api_reply(op, json);
-}
-
 static void reply_rooms(struct op *op, const struct room_list *list,
                         void (*put)(struct json_out *j, const struct room *r))
 {
@@ -181,7 +166,7 @@ static void reply_rooms(struct op *op, const struct room_list *list,
 
 	for (size_t i = 0; i < list->n; i++)
 		put(&j, &list->v[i]);
-	reply_list(op, &json, &j, list->next);
+	page_reply(op, &json, &j, list->next);
 }
 
 /* --- Channels --- */
@@ -195,7 +180,7 @@ static void list_channels(struct op *op, const void *args)
 {
 	const struct list_args *a = args;
 
-	room_list(op, WANT_CHANNEL, a->after, or_default(a->limit, LIST_MAX), channels_listed);
+	room_list(op, WANT_CHANNEL, a->after, page_limit(a->limit, LIST_MAX), channels_listed);
 }
 
 static void channel_created(struct op *op, const void *result)
@@ -243,7 +228,7 @@ static void members_listed(struct op *op, const void *result)
 
 	for (size_t i = 0; i < list->n; i++)
 		channels_put_member(&j, &list->v[i]);
-	reply_list(op, &json, &j, list->next);
+	page_reply(op, &json, &j, list->next);
 }
 
 static void room_is_channel(struct op *op, const void *result UNUSED)
@@ -251,7 +236,7 @@ static void room_is_channel(struct op *op, const void *result UNUSED)
 	const struct subject *s = op->state;
 	const struct member_args *a = s->args;
 
-	room_members(op, a->room, a->after, or_default(a->limit, LIST_MAX), members_listed);
+	room_members(op, a->room, a->after, page_limit(a->limit, LIST_MAX), members_listed);
 }
 
 static void list_members(struct op *op, const void *args)
@@ -306,7 +291,7 @@ static void list_conversations(struct op *op, const void *args)
 {
 	const struct list_args *a = args;
 
-	room_list(op, WANT_DIRECT, a->after, or_default(a->limit, LIST_MAX), conversations_listed);
+	room_list(op, WANT_DIRECT, a->after, page_limit(a->limit, LIST_MAX), conversations_listed);
 }
 
 static void conversation_found(struct op *op, const void *result)
@@ -333,8 +318,8 @@ static void page_read(struct op *op, const void *result)
 	const struct message_page *page = result;
 	const struct subject *s = op->state;
 	const struct page_args *a = s->args;
-	const int64_t number = or_default(a->page, 1);
-	const int64_t limit = or_default(a->limit, MESSAGES_DEFAULT);
+	const int64_t number = page_limit(a->page, 1);
+	const int64_t limit = page_limit(a->limit, MESSAGES_DEFAULT);
 	struct buf json = { 0 };
 	struct json_out j = open_list(&json);
 
@@ -351,8 +336,8 @@ static void page_read(struct op *op, const void *result)
 static void read_page(struct op *op, enum want want, const struct page_args *a)
 {
 	ask(op, a->room, want, a);
-	message_page(op, a->room, want, or_default(a->page, 1),
-	             or_default(a->limit, MESSAGES_DEFAULT), page_read);
+	message_page(op, a->room, want, page_limit(a->page, 1),
+	             page_limit(a->limit, MESSAGES_DEFAULT), page_read);
 }
 
 static void list_messages(struct op *op, const void *args)

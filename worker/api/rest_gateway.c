@@ -1,6 +1,7 @@
 /* The gateway API over REST (docs/gateway.md): rooms by name, their members, and history. */
 #include "worker/api/api.h"
 #include "worker/api/gateway_shape.h"
+#include "worker/api/page.h"
 
 enum { LIST_MAX = 1000, MESSAGES_MAX = 100, MESSAGES_DEFAULT = 50 };
 
@@ -20,11 +21,6 @@ static const struct field messages_schema[] = {
 	{ 0 }
 };
 
-static int64_t or_default(int64_t limit, int64_t otherwise)
-{
-	return limit ? limit : otherwise;
-}
-
 /* {"KEY":[ */
 static struct json_out open_list(struct buf *json, const char *key)
 {
@@ -36,17 +32,6 @@ static struct json_out open_list(struct buf *json, const char *key)
 	return j;
 }
 
-static void reply_list(struct op *op, struct buf *json, struct json_out *j, struct str next)
-{
-	json_close(j, ']');
-	json_key(j, "next");
-	if (next.len > 0)
-		json_str(j, next);
-	else
-		json_null(j);
-	api_reply(op, json);
-}
-
 static void rooms_listed(struct op *op, const void *result)
 {
 	const struct place_list *list = result;
@@ -55,14 +40,14 @@ static void rooms_listed(struct op *op, const void *result)
 
 	for (size_t i = 0; i < list->n; i++)
 		gateway_put_room(&j, &list->v[i]);
-	reply_list(op, &json, &j, list->next);
+	page_reply(op, &json, &j, list->next);
 }
 
 static void list_rooms(struct op *op, const void *args)
 {
 	const struct list_args *a = args;
 
-	place_list(op, a->after, or_default(a->limit, LIST_MAX), rooms_listed);
+	place_list(op, a->after, page_limit(a->limit, LIST_MAX), rooms_listed);
 }
 
 static void members_listed(struct op *op, const void *result)
@@ -73,14 +58,14 @@ static void members_listed(struct op *op, const void *result)
 
 	for (size_t i = 0; i < list->n; i++)
 		gateway_put_member(&j, &list->v[i]);
-	reply_list(op, &json, &j, list->next);
+	page_reply(op, &json, &j, list->next);
 }
 
 static void list_members(struct op *op, const void *args)
 {
 	const struct list_args *a = args;
 
-	place_members(op, a->name, a->after, or_default(a->limit, LIST_MAX), members_listed);
+	place_members(op, a->name, a->after, page_limit(a->limit, LIST_MAX), members_listed);
 }
 
 static void messages_listed(struct op *op, const void *result)
@@ -91,14 +76,14 @@ static void messages_listed(struct op *op, const void *result)
 
 	for (size_t i = 0; i < page->n; i++)
 		gateway_put_message(&j, &page->v[i]);
-	reply_list(op, &json, &j, page->next);
+	page_reply(op, &json, &j, page->next);
 }
 
 static void list_messages(struct op *op, const void *args)
 {
 	const struct page_args *a = args;
 
-	place_messages(op, a->name, a->before, or_default(a->limit, MESSAGES_DEFAULT),
+	place_messages(op, a->name, a->before, page_limit(a->limit, MESSAGES_DEFAULT),
 	               messages_listed);
 }
 

@@ -13,16 +13,10 @@ struct direct_draft {
 	struct str client_message_id;        /* STR_NONE: none */
 };
 
-struct direct_page {
-	struct str next;             /* for `before`; empty at the end */
-	const struct message *v;     /* newest first */
-	size_t n;
-};
-
 /* Posts, and makes the room if this is the first. `then` gets a struct message. ERR_INVALID (to oneself),
  * ERR_NO_USER (deleted ones too), ERR_RATE, and with a client_message_id as message_post. */
 void direct_post(struct op *op, const struct direct_draft *draft, op_fn *then);
-/* What came before a message (STR_NONE: the newest). `then` gets a struct direct_page. ERR_INVALID before. */
+/* What came before a message (STR_NONE: the newest). `then` gets a struct message_list. ERR_INVALID before. */
 void direct_page(struct op *op, struct str username, struct str before, int64_t limit, op_fn *then);
 /* How many of the other's messages the user has not read. `then` gets an int64_t. */
 void direct_unread(struct op *op, struct str username, op_fn *then);

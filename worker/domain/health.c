@@ -10,6 +10,11 @@ static void version_came(struct op *op, const struct strs *reply)
 	op->then(op, &reply->v[0]);
 }
 
+bool health_is_up(const struct services *services)
+{
+	return calls_up(services->calls);
+}
+
 void health_check(struct op *op, op_fn *then)
 {
 	op->then = then;

@@ -12,6 +12,7 @@ static const struct function fn_delete = { .name = "message_delete", .at_least =
 static const struct function fn_react = { .name = "message_react", .at_least = 2 };
 static const struct function fn_unreact = { .name = "message_unreact", .at_least = 2 };
 static const struct function fn_forward = { .name = "message_forward", .at_least = 2 };
+static const struct function fn_fetch = { .name = "room_posts", .at_least = 1 };
 static const struct function fn_page = { .name = "message_page", .reads = true, .at_least = 1 };
 
 static void ill_shaped(struct op *op)
@@ -19,7 +20,7 @@ static void ill_shaped(struct op *op)
 	op_fail(op, ERR_INTERNAL, NULL, NULL);
 }
 
-static void message_came(struct op *op, const struct strs *reply)
+void message_came(struct op *op, const struct strs *reply)
 {
 	struct message message;
 
@@ -108,6 +109,28 @@ void message_forward(struct op *op, const struct forward *f, op_fn *then)
 	     op_text(op, "%u", conf.message_rate.per_second),
 	     op_text(op, "%u", conf.message_rate.burst), op_text(op, "%u", conf.history_max),
 	     STR("0") /* the log's length: as worker_hello said */);
+}
+
+/* next, message… */
+void messages_came(struct op *op, const struct strs *reply)
+{
+	const size_t n = reply->n - 1;
+	struct message *messages = arena_alloc(&op->arena, n * sizeof(*messages));
+	const struct message_list list = { .next = reply->v[0], .v = messages, .n = n };
+	bool good = true;
+
+	for (size_t i = 0; good && i < n; i++)
+		good = message_read(reply->v[i + 1], &op->arena, &messages[i]);
+	if (good)
+		op->then(op, &list);
+	else
+		ill_shaped(op);
+}
+
+void message_fetch(struct op *op, struct str room, struct str before, int64_t limit, op_fn *then)
+{
+	op->then = then;
+	CALL(op, &fn_fetch, messages_came, op->user, room, before, op_text(op, "%" PRId64, limit));
 }
 
 /* total, message… */

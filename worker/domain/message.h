@@ -30,6 +30,12 @@ struct forward {
 	struct str client_message_id;        /* STR_NONE: none */
 };
 
+struct message_list {
+	struct str next;             /* for `before`; empty at the end */
+	const struct message *v;     /* newest first */
+	size_t n;
+};
+
 struct message_page {
 	int64_t total;               /* of the whole room */
 	const struct message *v;     /* newest first */
@@ -58,5 +64,12 @@ void message_forward(struct op *op, const struct forward *forward, op_fn *then);
 /* A page of a room's history; pages count from 1. `then` gets a struct message_page. */
 void message_page(struct op *op, struct str room, enum want want, int64_t page, int64_t limit,
                   op_fn *then);
+/* What was said before a message (STR_NONE: the newest), to be read: in groups and channels nothing is unread
+ * then. `then` gets a struct message_list. ERR_INVALID before. */
+void message_fetch(struct op *op, struct str room, struct str before, int64_t limit, op_fn *then);
+
+/* For verbs in other files whose reply begins with a message, or is a message_list: go on with op->then. */
+void message_came(struct op *op, const struct strs *reply);
+void messages_came(struct op *op, const struct strs *reply);
 
 #endif

@@ -85,8 +85,8 @@ void room_create(struct op *op, const struct room_plan *plan, op_fn *then);
 /* The direct room with another user, made if it is not there. `then` gets a struct room_entry
  * without stamp. ERR_INVALID users (oneself), ERR_NO_USER. */
 void room_direct(struct op *op, struct str other, op_fn *then);
-/* Whether the user may hear the room; a socket's session follows it from now on. `then` gets a struct room_entry. ERR_NO_ROOM,
- * ERR_NOT_MEMBER. */
+/* Whether the user may hear the room; a socket's session follows it from now on. `then` gets a
+ * struct room_entry. ERR_NO_ROOM, ERR_NOT_MEMBER. */
 void room_enter(struct op *op, struct str id, enum want want, op_fn *then);
 /* The user's rooms, and after them public channels if channels are wanted. `then` gets a struct
  * room_list; a page may be short while `next` is not empty. ERR_INVALID after. */
