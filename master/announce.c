@@ -29,6 +29,8 @@ static void put_listens(void)
 		else
 			printf("/   %s at namespace \"/\"\n", l->root);
 	}
+	printf("  on each: REST, namespaces /channels /gateway /lobby /messenger, /chat at path /ws/,\n"
+	       "           WebSocket /room/websocket\n");
 }
 
 static void put_redis(const char *redis_log)
