@@ -6,6 +6,13 @@
 -- clock from where (of presence:…, a user who is waited for: as of when the state was told). While its
 -- socket lives it has no TTL; worker:NAME:sessions names those that get one when the worker is swept.
 
+-- What a worker says last can arrive after it was swept. So one without a lease gets one here, which
+-- nobody renews if it is dead; to worker_lease a living one is still new.
+local function worker_expect(name)
+	local ends = text(now_ms() + UNLEASED_MS)
+	if redis.call('ZADD', 'workers', 'NX', ends, name) == 1 then redis.call('SADD', 'unleased', name) end
+end
+
 local function session_key(pid) return 'session:' .. escaped(pid) end
 local function sessions_of(worker) return 'worker:' .. worker .. ':sessions' end
 
@@ -164,7 +171,7 @@ end
 
 -- Who bears this token comes by a socket: user_enter, and the session it had, or a new one.
 -- keys: those of user_enter; session:PID, worker:NAME:sessions, FEED:log and FEED:last of the feeds it
---   followed, user:ID:rooms, user:ID:directs
+--   followed, user:ID:rooms, user:ID:directs, workers, unleased
 -- args: those of user_enter, then pid("" = none) offset("" = none) api worker new_pid new_sid window_ms
 --   follow("" | "direct" | "channel" | "any": the rooms that members hear without joining them)
 --   also("" or a logged feed to follow besides)
@@ -180,6 +187,7 @@ writes('user_connect', function(id, name, username, image, email, provision, fal
 	local entered = user_enter(id, name, username, image, email, provision, fallback)
 	local clock, feed = entered[2], entered[3]
 	local who = { user = id, feed = feed, api = api, worker = worker, follow = follow, also = also }
+	worker_expect(worker)
 	local session = pid ~= '' and session_resume(pid, offset, who) or
 		session_begin(new_pid, new_sid, window, clock, who)
 	-- The list can be as long as that of the user's rooms, too long for unpack.

@@ -53,13 +53,6 @@ local function presence_go(id, worker, now)
 	redis.call('ZADD', 'leaving', 'NX', text(now + LEAVING_MS), id)
 end
 
--- What a worker says last can arrive after it was swept. So one without a lease gets one here, which
--- nobody renews if it is dead; to worker_lease a living one is still new.
-local function worker_expect(name)
-	local ends = text(now_ms() + UNLEASED_MS)
-	if redis.call('ZADD', 'workers', 'NX', ends, name) == 1 then redis.call('SADD', 'unleased', name) end
-end
-
 -- First sockets of users on a worker opened, and last ones closed. Said again, it changes nothing.
 -- keys: user:ID, user:ID:workers, worker:NAME:users, online, leaving, workers, unleased, clock, epoch
 -- args: worker limit(announced to all while no more than that are online) n, then n ids of those who come,

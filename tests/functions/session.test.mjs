@@ -272,3 +272,14 @@ test('thousands of rooms, few of which have news, are as few commands', async ()
 	assert.equal(calls.xrange, 1, 'of the one room with news');
 	assert.ok(Object.values(calls).reduce((sum, n) => sum + n) < 60, JSON.stringify(calls));
 });
+
+test('a session that a dead worker still began is swept, too', async () => {
+	await fcall('worker_lease', 10000, 'h.0.1');
+	await connect('ann', { fresh: 'early' });
+	assert.deepEqual(await fcall('worker_sweep', 'h.0.1'), ['1']);
+	await connect('bob', { fresh: 'late' });
+	assert.equal(await server.redis.ttl('session:pid-late'), -1);
+	assert.deepEqual(await fcall('worker_sweep', 'h.0.1'), ['1']);
+	assert.ok(await server.redis.ttl('session:pid-late') > 0);
+	assert.equal(await server.redis.exists('worker:h.0.1:sessions', 'unleased', 'workers'), 0);
+});

@@ -6,7 +6,7 @@ import { redis } from './redis.mjs';
 import { token } from './token.mjs';
 import { sleep, until } from './wait.mjs';
 
-const USERS = 40;
+const USERS = 100;
 const ROOMS = 4;
 const NAMES = 10;
 const MOST = 80;             // sockets at once
@@ -259,7 +259,8 @@ export class Soak {
 	names() {
 		const host = / host=([0-9a-f]+)/.exec(this.server.output)[1];
 		const names = new Map();
-		for (const [, index, pid, generation] of this.server.output.matchAll(/worker (\d+) pid=(\d+) generation=(\d+) started/g))
+		const starts = this.server.output.matchAll(/worker (\d+) pid=(\d+) generation=(\d+) started/g);
+		for (const [, index, pid, generation] of starts)
 			names.set(Number(pid), `${host}.${index}.${generation}`);
 		return names;
 	}
@@ -302,7 +303,8 @@ export class Soak {
 
 	async actual() {
 		const keys = await this.reader.keys('*');
-		const ours = keys.filter((key) => /^(online|leaving|unleased|workers|user:.*:workers|worker:.*|lobby:.*)$/.test(key));
+		const ours = keys.filter((key) =>
+			/^(online|leaving|unleased|workers|user:.*:workers|worker:.*|lobby:.*)$/.test(key));
 		const found = {};
 		for (const key of ours.sort())
 			found[key] = sorted(await this.content(key));
