@@ -51,10 +51,12 @@ void expiry_init(struct expiry *e)
 
 void expiry_set(struct expiries *all, struct expiry *e, int64_t at_s)
 {
+	/* One that ended already, or while it was being checked, is found at the next look. */
+	const int64_t found_s = at_s > all->looked_s ? at_s : all->looked_s + 1;
 	list_remove(&e->link);
 	e->at_s = at_s;
 	if (at_s != 0)
-		list_push(&all->slots[at_s % EXPIRY_SLOTS], &e->link);
+		list_push(&all->slots[found_s % EXPIRY_SLOTS], &e->link);
 }
 
 void expiry_clear(struct expiry *e)

@@ -1,7 +1,8 @@
 -- Workers: their leases, the epoch, and the work that goes on in the background.
 --
 -- `workers` is a zset of names by the ms at which their leases end, 0 for those that are swept in part;
--- `leased` the ms of the last worker_lease; `unleased` a set of those that were given theirs by what they said (worker_expect).
+-- `leased` the ms of the last worker_lease; `unleased` a set of those that were given theirs by what they
+-- said (worker_expect).
 
 -- A worker (re)connected to Redis. On a run id that is not the stored one a new epoch begins.
 -- keys: runid, epoch, epoch:start, clock, log-max:room, log-max:user

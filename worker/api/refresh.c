@@ -11,14 +11,14 @@ static void state_came(struct op *op, const void *result)
 	op_reply(op, STR_NONE);
 }
 
-void refresh_feed(const struct services *services, struct str name)
+void refresh_feed(const struct services *services, struct str feed)
 {
-	if (!state_is_channel(name))
+	if (!state_is_channel(feed))
 		return;
 	struct op *op = op_new(services, NULL, NULL, NULL);
-	struct str *feed = arena_alloc(&op->arena, sizeof(*feed));
+	struct str *name = arena_alloc(&op->arena, sizeof(*name));
 
-	*feed = arena_str(&op->arena, name);
-	op->held = feed;
-	state_read(op, *feed, state_came);
+	*name = arena_str(&op->arena, feed);
+	op->held = name;
+	state_read(op, *name, state_came);
 }

@@ -248,7 +248,8 @@ static size_t on_input(struct conn *c, struct str bytes)
 	struct str rest = bytes;
 	if (user != NULL && user->heard != NULL)
 		user->heard(c);
-	while (rest.len > 0 && !c->closed && !c->finishing) {
+	/* A connection has a user until it is closed or finishing. */
+	while (rest.len > 0 && c->user != NULL && !c->closed && !c->finishing) {
 		struct reader *rd = c->state != NULL ? c->state : reader_new(c);
 		bool starts = rd->frame_left == 0;
 		size_t n = measure(rd, rest);
