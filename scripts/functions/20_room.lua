@@ -29,8 +29,13 @@ local function room_wanted(id, want, as)
 	return r
 end
 
-local function is_member(r, user)
+local function is_listed(r, user)
 	return redis.call('ZSCORE', r.key .. ':members', user) ~= false
+end
+
+-- Of a deleted account's rooms some are not left yet: it is in none of them.
+local function is_member(r, user)
+	return is_listed(r, user) and redis.call('SISMEMBER', 'deleting', user) == 0
 end
 
 local function room_entered(id, user, want, as)

@@ -118,7 +118,9 @@ end
 
 -- The room to post in, if this user may.
 local function room_postable(u, id, want, known, as)
-	local r = room_entered(id, u.id, want, as)
+	local r = room_wanted(id, want, as)
+	-- Who acts is not deleted.
+	if not is_listed(r, u.id) then refuse('NOTMEMBER', as or 'room') end
 	if r.kind == 'direct' and user_known(known, other_id(r, u.id)).deleted then
 		refuse('FORBIDDEN', as or 'room')
 	end

@@ -2,6 +2,7 @@
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { enter, leaveAll, Chatter } from '../lib/chatter.mjs';
+import { examples, run } from '../lib/examples.mjs';
 import { channel, conversation, person, unique } from '../lib/people.mjs';
 import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
@@ -250,4 +251,22 @@ describe('limits of accounts', { timeout: 120_000 }, () => {
 		const right = await rest(server, 'POST', '/login/signin', null, body);
 		assert.equal(right.status, 429);
 	});
+});
+
+describe('the page of accounts', { timeout: 120_000 }, () => {
+	let server;
+	const scope = {};
+	before(async () => {
+		server = await start();
+		scope.fetch = async (url, options) => {
+			const answer = await fetch(url.replace('http://localhost:8000', server.url), options);
+			// The token that the page goes on with is the last one that it got.
+			scope.token = (await answer.clone().json()).token ?? scope.token;
+			return answer;
+		};
+	});
+	after(() => server?.stop());
+
+	for (const example of examples('docs/accounts.md'))
+		test(`the page: ${example.heading}`, () => run(example, scope));
 });

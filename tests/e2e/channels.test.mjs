@@ -2,6 +2,7 @@
 import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Chatter, TRAVEL, enter, leaveAll, workerOfChatter } from '../lib/chatter.mjs';
+import { ears, examples, run } from '../lib/examples.mjs';
 import { channel, conversation, person, unique } from '../lib/people.mjs';
 import { redis } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
@@ -589,4 +590,51 @@ describe('channels while Redis stands still', { timeout: 120_000 }, () => {
 		}, 'history');
 		assert.equal(history.filter(({ content }) => content === 'after all').length, 1);
 	});
+});
+
+describe('the page of the channels API', { timeout: 120_000 }, () => {
+	let server;
+	const scope = {};
+	before(async () => {
+		server = await start();
+		const { listen, next } = ears();
+		const hearing = (options) => {
+			const { socket } = new Chatter(server, options);
+			// What the manager says is heard like what the server does.
+			socket.on('connect_error', (error) => socket.listenersAny().forEach((hear) => hear('connect_error', error)));
+			return listen(socket);
+		};
+		const users = {};
+		for (const name of ['Ann', 'Bob']) {
+			const { json } = await rest(server, 'POST', '/login/signup', null,
+				{ username: name.toLowerCase(), password: 'correct horse', name });
+			users[name] = json.user;
+			scope[name.toLowerCase()] = hearing({ token: json.token });
+			await next(scope[name.toLowerCase()], 'authenticated');
+			scope.token ??= json.token;
+		}
+		const at = (url) => url.replace('http://localhost:8000', server.url);
+		const request = async (line, body) => {
+			const [method, path] = line.split(' ');
+			return (await rest(server, method, path, scope.token, body)).json;
+		};
+		const make = async (name) =>
+			(await request('POST /api/channels', { name, members: [users.Bob.id] })).data.id;
+		Object.assign(scope, {
+			next, request, bobId: users.Bob.id, general: await make('general'), random: await make('random'),
+			direct: (await request('POST /api/conversations', { userId: users.Bob.id })).data.id,
+			fetch: (url, options) => fetch(at(url), options),
+			io: (url, options) => {
+				assert.equal(url, 'http://localhost:8000');
+				return hearing({ auth: {}, ...options });
+			},
+		});
+	});
+	after(async () => {
+		leaveAll();
+		await server?.stop();
+	});
+
+	for (const example of examples('docs/channels.md'))
+		test(`the page: ${example.heading}`, wait, () => run(example, scope));
 });
