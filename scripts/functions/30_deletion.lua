@@ -45,12 +45,13 @@ local function room_purge_some(room)
 	if dropped < MESSAGES_CHUNK then redis.call('SREM', 'purging', room) end
 end
 
--- One chunk of one account and of one room.
+-- One chunk of one account and of one room; true if there is more to do.
 local function deletion_step()
 	local user = redis.call('SRANDMEMBER', 'deleting')
 	if user then account_leave_some(user) end
 	local room = redis.call('SRANDMEMBER', 'purging')
 	if room then room_purge_some(room) end
+	return redis.call('EXISTS', 'deleting', 'purging') > 0
 end
 
 -- Deletes an account: marked at once; the rooms are left 100 at a time, here and in worker_lease.

@@ -69,7 +69,7 @@ end
 -- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, and those of the accounts and
 --   rooms that go
 -- args: lease_ms name…
--- reply: count of workers swept wholly, "1" if something expired is left to sweep at once else "0", then
+-- reply: count of workers swept wholly, "1" if there is more to sweep or delete at once else "0", then
 --   each of the names that had no lease until now (of a worker swept in part, too)
 -- publishes: room:ID "left" for each room left by a deleted account; that of worker_sweep
 -- errors: none
@@ -81,8 +81,8 @@ writes('worker_lease', function(lease_ms, ...)
 	end
 	leases_excuse(now, ends)
 	local swept, more = sweep_expired(now)
+	more = deletion_step() or more
 	reply[1], reply[2] = text(swept), more and '1' or '0'
-	deletion_step()
 	return reply
 end)
 

