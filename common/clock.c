@@ -9,18 +9,18 @@ static struct {
 	bool fresh;
 } clock_state;
 
-static int64_t read_ms(clockid_t which)
+static int64_t read_us(clockid_t which)
 {
 	struct timespec t;
 
 	clock_gettime(which, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 void clock_update(void)
 {
-	clock_state.now_ms = (uint64_t)read_ms(CLOCK_MONOTONIC);
-	clock_state.wall_ms = read_ms(CLOCK_REALTIME);
+	clock_state.now_ms = (uint64_t)read_us(CLOCK_MONOTONIC) / 1000;
+	clock_state.wall_ms = read_us(CLOCK_REALTIME) / 1000;
 	clock_state.fresh = true;
 }
 
@@ -45,6 +45,16 @@ int64_t clock_wall_ms(void)
 {
 	freshen();
 	return clock_state.wall_ms;
+}
+
+uint64_t clock_exact_us(void)
+{
+	return (uint64_t)read_us(CLOCK_MONOTONIC);
+}
+
+int64_t clock_exact_wall_us(void)
+{
+	return read_us(CLOCK_REALTIME);
 }
 
 /* The last `width` decimal digits of n. */

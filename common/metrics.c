@@ -3,10 +3,14 @@
 
 #include <sys/mman.h>
 
-static const char *const words[METRIC_CLOSED] = {
-#define METRIC(name, kind, word, help) [METRIC_##name] = word,
+_Static_assert(sizeof(struct histogram) == HISTOGRAM_CELLS * sizeof(uint64_t), "a cell for each number");
+
+const struct metric_row metric_rows[] = {
+#define METRIC(name, kind, cells, word, exposed, help) \
+	{ METRIC_##name, kind, cells, word, exposed, help },
 #include "common/metrics.def"
 #undef METRIC
+	{ 0 }
 };
 
 struct metrics *metrics_map(unsigned workers)
@@ -22,13 +26,25 @@ void metrics_unmap(struct metrics *pages, unsigned workers)
 	munmap(pages, workers * sizeof(*pages));
 }
 
-void metrics_clear(struct metrics *page)
+void metrics_end(struct metrics *page)
 {
-	for (unsigned cell = 0; cell < METRIC_COUNT; cell++)
-		metrics_put(page, cell, 0);
+	const uint64_t opened = metrics_get(page, METRIC_OPENED);
+	uint64_t closed = 0;
+
+	for (unsigned cell = METRIC_CLOSED; cell <= METRIC_CLOSED_LAST; cell++)
+		closed += metrics_get(page, cell);
+	/* Not by the gauge: what was killed while it wrote these may have left them at odds. */
+	if (opened > closed)
+		metrics_put(page, METRIC_LOST, metrics_get(page, METRIC_LOST) + opened - closed);
+	for (const struct metric_row *row = metric_rows; row->word != NULL; row++)
+		for (unsigned i = 0; row->kind == GAUGE && i < row->cells; i++)
+			metrics_put(page, row->first + i, 0);
 }
 
-const char *metric_word(enum metric m)
+void metrics_before(const struct metrics *page, uint64_t before[METRIC_COUNT])
 {
-	return words[m];
+	for (const struct metric_row *row = metric_rows; row->word != NULL; row++)
+		for (unsigned i = 0; i < row->cells; i++)
+			before[row->first + i] =
+				row->kind != GAUGE ? metrics_get(page, row->first + i) : 0;
 }

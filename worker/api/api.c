@@ -1,12 +1,25 @@
 /* What the APIs share: the table of them, tokens, and entering feeds without a gap. */
 #include "worker/api/api.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "common/clock.h"
 #include "common/stamp.h"
 #include "worker/api/door.h"
 #include "worker/domain/room.h"
+
+/* --- What goes through it --- */
+
+struct api_counts *api_counts(const struct api *api)
+{
+	static struct api_counts counts[METRIC_APIS];
+	size_t i = 0;
+	while (apis[i] != api)
+		i++;
+	assert(i < METRIC_APIS);
+	return &counts[i];
+}
 
 /* --- Where an API is served --- */
 

@@ -35,15 +35,19 @@ static void put_total(struct json_out *j, const struct services *s, const struct
 	json_close(j, '}');
 }
 
+static void put_reason(struct json_out *j, const char *reason, uint64_t n)
+{
+	if (n > 0)
+		json_put_int(j, reason, (int64_t)n);
+}
+
 static void put_reasons(struct json_out *j, const struct metrics *page)
 {
 	json_key(j, "closed");
 	json_open(j, '{');
-	for (unsigned r = 0; r < REASON_COUNT; r++) {
-		const uint64_t n = metrics_get(page, METRIC_CLOSED + r);
-		if (n > 0)
-			json_put_int(j, reason_text((enum reason)r), (int64_t)n);
-	}
+	for (unsigned r = 0; r < REASON_COUNT; r++)
+		put_reason(j, reason_text((enum reason)r), metrics_get(page, METRIC_CLOSED + r));
+	put_reason(j, METRIC_LOST_REASON, metrics_get(page, METRIC_LOST));
 	json_close(j, '}');
 }
 
@@ -51,8 +55,9 @@ static void put_worker(struct json_out *j, const struct metrics *page, unsigned 
 {
 	json_open(j, '{');
 	json_put_int(j, "worker", index);
-	for (unsigned m = 0; m < METRIC_CLOSED; m++)
-		json_put_int(j, metric_word((enum metric)m), (int64_t)metrics_get(page, m));
+	for (const struct metric_row *row = metric_rows; row->word != NULL; row++)
+		if (row->word[0] != '\0')
+			json_put_int(j, row->word, (int64_t)metrics_get(page, row->first));
 	put_reasons(j, page);
 	json_close(j, '}');
 }

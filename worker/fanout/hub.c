@@ -23,7 +23,7 @@ struct hub {
 	struct map topics;
 	struct list idle;
 	struct teller teller;
-	size_t members;
+	size_t members, users;
 };
 
 /* --- topics ---------------------------------------------------------------------------------- */
@@ -147,6 +147,7 @@ void hub_forget(struct hub *h)
 	while ((t = map_next(&h->topics, &cursor)) != NULL)
 		if (!t->feed.logged)
 			topic_forget(t);
+	h->teller.newest = 0;
 }
 
 void hub_on_stale(struct hub *h, void (*stale)(void *ctx, struct str feed), void *ctx)
@@ -235,8 +236,10 @@ void hub_join(struct hub *h, struct peer *p, struct str feed, uint64_t since)
 	feed_since(h->sub, &t->feed, since);
 	struct member *m = member_new(g, p, since);
 	h->members++;
-	if (t->members == 1)
+	if (t->members == 1) {
+		h->users += is_user(t);
 		topic_here(h, t, p, true);
+	}
 	tell_kept(&h->teller, t, m);
 }
 
@@ -248,8 +251,10 @@ static void part(struct hub *h, struct member *m)
 	teller_skip(&h->teller, m);
 	member_free(m);
 	h->members--;
-	if (t->members == 0)
+	if (t->members == 0) {
+		h->users -= is_user(t);
 		topic_here(h, t, p, false);
+	}
 	topic_check(h, t);
 }
 
@@ -308,15 +313,30 @@ void hub_tick(struct hub *h)
 		topic_close(h, LIST_OF(h->idle.next, struct topic, idle));
 }
 
+void hub_written(struct hub *h)
+{
+	teller_written(&h->teller);
+}
+
 void hub_counts(const struct hub *h, size_t *feeds, size_t *members)
 {
 	*feeds = h->topics.n;
 	*members = h->members;
 }
 
+size_t hub_users(const struct hub *h)
+{
+	return h->users;
+}
+
 uint64_t hub_deliveries(const struct hub *h)
 {
 	return h->teller.deliveries;
+}
+
+const struct histogram *hub_times(const struct hub *h)
+{
+	return &h->teller.times;
 }
 
 struct hub *hub_new(void)

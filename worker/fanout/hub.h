@@ -4,6 +4,7 @@
 #ifndef CONFAB_HUB_H
 #define CONFAB_HUB_H
 
+#include "common/histogram.h"
 #include "common/list.h"
 #include "worker/domain/event.h"
 #include "worker/fanout/frame.h"
@@ -101,9 +102,14 @@ bool hub_leave(struct hub *h, struct peer *p, struct str feed);
 bool hub_is_member(const struct peer *p, struct str feed);
 /* Ends the turn: batches are closed; what comes next goes into new ones. */
 void hub_tick(struct hub *h);
-/* Members and feeds of this worker, for metrics. */
+/* After the turn's writing: notes how long the messages took that were told in it. */
+void hub_written(struct hub *h);
+/* Members and feeds of this worker, for metrics; and users who are here. */
 void hub_counts(const struct hub *h, size_t *feeds, size_t *members);
+size_t hub_users(const struct hub *h);
 /* Events queued for a member so far. */
 uint64_t hub_deliveries(const struct hub *h);
+/* From a message's creation to its being written. */
+const struct histogram *hub_times(const struct hub *h);
 
 #endif

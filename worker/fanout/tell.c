@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+#include "common/clock.h"
+
 enum { BATCH_FULL_BYTES = 64 * 1024 };
 
 void teller_init(struct teller *w)
@@ -176,10 +178,41 @@ static void group_apply(struct teller *w, struct group *g, const struct feed_eve
 			encoder->apply(m->peer, e);
 }
 
+/* What is handed out again, to one who comes back, is as old as that one was away: it says nothing
+ * about us. */
+static bool is_news(const struct teller *w, const struct feed_event *e)
+{
+	return (e->type == EVENT_MESSAGE || e->type == EVENT_FORWARDED) && e->stamp > w->newest;
+}
+
+static void note(struct teller *w, const struct feed_event *e)
+{
+	if (w->n_noted == TELLER_NOTED)
+		teller_written(w);
+	w->noted[w->n_noted++] = e->message.created_at;
+}
+
+void teller_written(struct teller *w)
+{
+	if (w->n_noted == 0)
+		return;
+	const int64_t now_us = clock_exact_wall_us();
+	for (unsigned i = 0; i < w->n_noted; i++)
+		histogram_add(&w->times, now_us - w->noted[i] * 1000);
+	w->n_noted = 0;
+}
+
 void tell_topic(struct teller *w, struct topic *t, const struct feed_event *e)
 {
+	const uint64_t before = w->deliveries;
+
 	LIST_EACH(&t->groups, told)
 		group_tell(w, LIST_OF(told, struct group, link), e);
+	if (is_news(w, e)) {
+		w->newest = e->stamp;
+		if (w->deliveries > before)
+			note(w, e);
+	}
 	LIST_EACH(&t->groups, changed)
 		group_apply(w, LIST_OF(changed, struct group, link), e);
 	/* On a state channel each member stands where it was told last: what is read anew may be older. */

@@ -2,7 +2,10 @@
 #ifndef CONFAB_TELL_H
 #define CONFAB_TELL_H
 
+#include "common/histogram.h"
 #include "worker/fanout/topic.h"
+
+enum { TELLER_NOTED = 256 };
 
 /* What telling needs; one per hub. */
 struct teller {
@@ -11,12 +14,18 @@ struct teller {
 	struct member end;           /* where it ends */
 	struct buf scratch;
 	uint64_t deliveries;
+	uint64_t newest;             /* stamp of the last message that was news */
+	int64_t noted[TELLER_NOTED]; /* when the messages were created that leave in this turn */
+	unsigned n_noted;
+	struct histogram times;
 };
 
 void teller_init(struct teller *w);
 void teller_fini(struct teller *w);
 /* Ends the turn: batches are closed; what comes next goes into new ones. */
 void teller_tick(struct teller *w);
+/* What was told has been written: notes how old it is. */
+void teller_written(struct teller *w);
 /* A member goes, perhaps in the middle of a walk. */
 void teller_skip(struct teller *w, const struct member *m);
 

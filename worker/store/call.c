@@ -30,6 +30,7 @@ struct calls {
 	bool up;
 	uint64_t count;
 	size_t pending;
+	struct histogram times;
 	char run_id[RUN_ID_MAX];     /* of the Redis we greet, and of the one that answered last */
 	char known_run_id[RUN_ID_MAX];
 	uint64_t known_epoch;
@@ -42,6 +43,7 @@ struct asked {
 	struct op *op;
 	const struct function *function;
 	reply_fn *done;
+	uint64_t sent_us;
 };
 
 /* --- replies --------------------------------------------------------------------------------- */
@@ -167,6 +169,7 @@ static void call_answered(void *ctx, const redisReply *reply)
 	struct strs flat;
 
 	asked->calls->pending--;
+	histogram_add(&asked->calls->times, (int64_t)(clock_exact_us() - asked->sent_us));
 	if (reply == NULL) {
 		op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
@@ -190,7 +193,7 @@ void call(struct op *op, const struct function *f, reply_fn *done, const struct 
 		return;
 	}
 	struct asked *asked = arena_alloc(&op->arena, sizeof(*asked));
-	*asked = (struct asked){ c, op, f, done };
+	*asked = (struct asked){ c, op, f, done, clock_exact_us() };
 	struct str *command = arena_alloc(&op->arena, (n + 3) * sizeof(*command));
 	command[0] = f->reads ? STR("FCALL_RO") : STR("FCALL");
 	command[1] = str_z(f->name);
@@ -356,4 +359,9 @@ uint64_t calls_count(const struct calls *c)
 size_t calls_pending(const struct calls *c)
 {
 	return c->pending;
+}
+
+const struct histogram *calls_times(const struct calls *c)
+{
+	return &c->times;
 }

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "common/conf.h"
+#include "common/histogram.h"
 #include "worker/op.h"
 
 struct calls;
@@ -35,6 +36,8 @@ bool calls_up(const struct calls *c);
 /* Round trips so far, and how many are under way. */
 uint64_t calls_count(const struct calls *c);
 size_t calls_pending(const struct calls *c);
+/* How long those took that are answered, or have failed. */
+const struct histogram *calls_times(const struct calls *c);
 
 /* Calls `f` with `n` arguments (copied). Lost connection, refusal, time-out (10 s) or a short reply:
  * op_fault with the right error. `done` gets the reply otherwise. */

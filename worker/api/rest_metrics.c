@@ -1,0 +1,128 @@
+/* What Prometheus reads (text exposition format 0.0.4; docs/operations.md): what each worker of this host
+ * counts, whichever of them answers. */
+#include "common/metrics.h"
+#include "common/version.h"
+#include "worker/api/api.h"
+#include "worker/reason.h"
+
+static const char type[] = "text/plain; version=0.0.4; charset=utf-8";
+
+/* --- Labels: the value of a row's ith cell; NULL: it has none --- */
+
+static const char *reason_label(unsigned i)
+{
+	if (METRIC_CLOSED + i == METRIC_LOST)
+		return METRIC_LOST_REASON;
+	return i < REASON_COUNT ? reason_text((enum reason)i) : NULL;
+}
+
+static const char *api_label(unsigned i)
+{
+	unsigned n = 0;
+	while (n < i && apis[n] != NULL)
+		n++;
+	return apis[n] != NULL ? apis[n]->name : NULL;
+}
+
+static const char *class_label(unsigned i)
+{
+	static const char *const classes[METRIC_CLASSES] = { NULL, NULL, "2xx", "3xx", "4xx", "5xx" };
+	return classes[i];
+}
+
+static const struct label {
+	enum metric row;
+	const char *name;
+	const char *(*value)(unsigned i);
+} labels[] = {
+	{ METRIC_CLOSED, "reason", reason_label },
+	{ METRIC_API_SOCKETS, "api", api_label },
+	{ METRIC_API_EVENTS, "api", api_label },
+	{ METRIC_RESPONSES, "code", class_label },
+};
+
+static const struct label *label_of(const struct metric_row *row)
+{
+	for (size_t i = 0; i < COUNT_OF(labels); i++)
+		if (labels[i].row == row->first)
+			return &labels[i];
+	return NULL;
+}
+
+/* --- Rows --- */
+
+static void put_head(struct buf *out, const char *name, const char *kind, const char *help)
+{
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
+}
+
+static void put_single(struct buf *out, const struct metric_row *row, const struct metrics *page,
+                       unsigned worker)
+{
+	buf_printf(out, "%s{worker=\"%u\"} %llu\n", row->exposed, worker,
+	           (unsigned long long)metrics_get(page, row->first));
+}
+
+static void put_labelled(struct buf *out, const struct metric_row *row, const struct label *label,
+                         const struct metrics *page, unsigned worker)
+{
+	for (unsigned i = 0; i < row->cells; i++) {
+		const char *value = label->value(i);
+		if (value != NULL)
+			buf_printf(out, "%s{worker=\"%u\",%s=\"%s\"} %llu\n", row->exposed, worker,
+			           label->name, value,
+			           (unsigned long long)metrics_get(page, row->first + i));
+	}
+}
+
+/* Prometheus wants buckets that include those below. */
+static void put_histogram(struct buf *out, const struct metric_row *row, const struct metrics *page,
+                          unsigned worker)
+{
+	unsigned long long n = 0;
+	for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++) {
+		n += metrics_get(page, row->first + i);
+		buf_printf(out, "%s_bucket{worker=\"%u\",le=\"%s\"} %llu\n", row->exposed, worker,
+		           i < HISTOGRAM_BOUNDS ? histogram_bounds_text[i] : "+Inf", n);
+	}
+	const uint64_t sum_us = metrics_get(page, row->first + HISTOGRAM_BOUNDS + 1);
+	buf_printf(out, "%s_sum{worker=\"%u\"} %llu.%06llu\n", row->exposed, worker,
+	           (unsigned long long)sum_us / 1000000, (unsigned long long)sum_us % 1000000);
+	buf_printf(out, "%s_count{worker=\"%u\"} %llu\n", row->exposed, worker, n);
+}
+
+static void put_row(struct buf *out, const struct services *s, const struct metric_row *row)
+{
+	static const char *const kinds[] = {
+		[GAUGE] = "gauge", [COUNTER] = "counter", [HISTOGRAM] = "histogram",
+	};
+	const struct label *label = label_of(row);
+	put_head(out, row->exposed, kinds[row->kind], row->help);
+	for (unsigned i = 0; i < s->workers; i++) {
+		if (row->kind == HISTOGRAM)
+			put_histogram(out, row, &s->metrics[i], i);
+		else if (label != NULL)
+			put_labelled(out, row, label, &s->metrics[i], i);
+		else
+			put_single(out, row, &s->metrics[i], i);
+	}
+}
+
+static void show_metrics(struct op *op, const void *args UNUSED)
+{
+	struct buf out = { 0 };
+	put_head(&out, "confab_build_info", "gauge", "Which Confab this is.");
+	buf_z(&out, "confab_build_info{version=\"" CONFAB_VERSION "\"} 1\n");
+	for (const struct metric_row *row = metric_rows; row->word != NULL; row++)
+		if (row->exposed[0] != '\0')
+			put_row(&out, op->services, row);
+	op->type = type;
+	op_reply(op, buf_view(&out));
+	buf_fini(&out);
+}
+
+extern const struct api_route routes_metrics[];
+const struct api_route routes_metrics[] = {
+	{ .name = "GET /metrics", .needs = NEEDS_SCRAPER, .handle = show_metrics },
+	{ 0 }
+};
