@@ -31,12 +31,10 @@ static struct str element(const redisReply *reply, size_t i)
 	return (struct str){ e->str, e->len };
 }
 
-/* Calls a function; the answer is an array, or NULL. Logs the first of a row of failures, and their
- * end. */
-static redisReply *ask(struct lease *l, const struct str *args, size_t n)
+redisReply *lease_ask(struct lease *l, const struct str *args, size_t n, size_t least)
 {
 	redisReply *reply = redis_client_ask(l->client, n, args);
-	bool ok = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
+	bool ok = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements >= least;
 	const char *why = reply == NULL                      ? redis_client_why(l->client)
 	                  : reply->type == REDIS_REPLY_ERROR ? reply->str
 	                                                     : "an answer of another form";
@@ -75,7 +73,7 @@ void lease_renew(struct lease *l, const struct crew_member *alive, unsigned n, b
 		args[4 + i] = str_z(names[i].text);
 	}
 	for (unsigned calls = 0; more && calls < CALLS_AT_ONCE; calls++) {
-		redisReply *reply = ask(l, args, 4 + n);
+		redisReply *reply = lease_ask(l, args, 4 + n, 1);
 		if (reply == NULL)
 			return;
 		struct str swept = element(reply, 0);
@@ -93,7 +91,7 @@ void lease_end(struct lease *l, const struct crew_member *who)
 	const struct str args[] = { STR("FCALL"), STR("worker_sweep"), STR("0"), str_z(name.text) };
 	bool more = true;
 	for (unsigned calls = 0; more && calls < CALLS_AT_ONCE; calls++) {
-		redisReply *reply = ask(l, args, COUNT_OF(args));
+		redisReply *reply = lease_ask(l, args, COUNT_OF(args), 1);
 		more = reply != NULL && str_eqz(element(reply, 0), "2");
 		freeReplyObject(reply);
 	}
@@ -106,7 +104,7 @@ void lease_tell_gone(struct lease *l)
 	snprintf(limit, sizeof(limit), "%u", conf.messenger_announce_limit);
 	const struct str args[] = { STR("FCALL"), STR("presence_tell"), STR("0"), str_z(limit) };
 	for (unsigned calls = 0; more && calls < CALLS_AT_ONCE; calls++) {
-		redisReply *reply = ask(l, args, COUNT_OF(args));
+		redisReply *reply = lease_ask(l, args, COUNT_OF(args), 1);
 		more = reply != NULL && str_eqz(element(reply, 1), "1");
 		freeReplyObject(reply);
 	}

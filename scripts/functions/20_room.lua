@@ -1,16 +1,18 @@
 -- Rooms: groups, channels, and direct rooms of two.
 --
--- room:ID is a hash: kind, name, status, owner, hash (of the password), created, posts, and for
--- direct rooms a and b, the two it is of. room:ID:members is a zset by the clock of joining, as are
--- user:ID:rooms and user:ID:directs, the same seen from the user; rooms:public by the clock of
--- making. room:ID:read holds per user the number of posts that are not news to them: unread = posts
--- - read.
+-- room:ID is a hash: kind, name, status, owner, hash (of the password), created, posts, attached ('1'
+-- once a message had attachments), and for direct rooms a and b, the two it is of. room:ID:members is a
+-- zset by the clock of joining, as are user:ID:rooms and user:ID:directs, the same seen from the user;
+-- rooms:public by the clock of making. room:ID:read holds per user the number of posts that are not news
+-- to them: unread = posts - read.
 --
 -- `want` is the kind of room a caller's API means: "channel" (groups and channels), "direct", or ""
 -- for any. A user's own feed tells of what the user did, too (actor = the user): each of their
 -- workers must know.
 
-local ROOM_FIELDS = { 'kind', 'name', 'status', 'owner', 'hash', 'created', 'posts', 'a', 'b' }
+local ROOM_FIELDS = {
+	'kind', 'name', 'status', 'owner', 'hash', 'created', 'posts', 'a', 'b', 'attached'
+}
 
 local function room_load(id)
 	local f = redis.call('HMGET', room_key(id), unpack(ROOM_FIELDS))

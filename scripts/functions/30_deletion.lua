@@ -22,17 +22,19 @@ local function account_leave_some(user)
 	return left
 end
 
--- Deletes the keys of the oldest `n` messages of a room. `direct` is the record of a direct room
--- that goes on without them: what its members have not read of them is no news any more.
-local function messages_drop(room, n, direct)
+-- Deletes the keys of the oldest `n` messages of a room. `r` is the record of a room that goes on without
+-- them, nil for one that is gone: what the members of a direct one have not read of them is no news any more.
+local function messages_drop(room, n, r)
 	local list = room_key(room) .. ':messages'
+	local direct = r and r.kind == 'direct'
 	local ids = redis.call('ZRANGE', list, 0, n - 1)
 	for _, id in ipairs(ids) do
-		local m = direct and redis.call('HMGET', message_key(id), 'author', 'read')
-		if m and m[1] and not m[2] then
-			local recipient = direct.a == m[1] and direct.b or direct.a
-			redis.call('HINCRBY', direct.key .. ':read', recipient, 1)
+		local m = (not r or direct or r.attached) and
+			redis.call('HMGET', message_key(id), 'author', 'read', 'attachments') or {}
+		if direct and m[1] and not m[2] then
+			redis.call('HINCRBY', r.key .. ':read', r.a == m[1] and r.b or r.a, 1)
 		end
+		if m[3] then uploads_refer(m[3], -1) end
 		redis.call('DEL', message_key(id), message_key(id) .. ':reactions')
 	end
 	redis.call('ZREMRANGEBYRANK', list, 0, n - 1)

@@ -1,7 +1,7 @@
 -- Messages: posting, changing, reading.
 --
 -- message:ID is a hash: room, author, content, created, updated (once it was), deleted, reply,
--- attachments (a JSON array as it came), forward (the original's id), read ('1' once the recipient
+-- attachments (a JSON array), forward (the original's id), read ('1' once the recipient
 -- has read it; direct rooms only). message:ID:reactions is a hash of "USER<tab>EMOJI" to "ID MS".
 -- room:ID:messages lists the ids by clock; an id holds its own time and clock. `want` as in rooms.
 
@@ -158,11 +158,15 @@ local function message_store(r, m, cid, history_max)
 	if cid ~= '' then
 		redis.call('SET', user_key(m.author) .. ':sent:' .. cid, m.id, 'EX', SENT_SECONDS)
 	end
+	if m.attachments then
+		uploads_refer(m.attachments, 1)
+		redis.call('HSET', r.key, 'attached', '1')
+	end
 	history_max = tonumber(history_max) or 0
 	if history_max > 0 then
 		local extra = redis.call('ZCARD', r.key .. ':messages') - history_max
 		if extra > 0 then
-			messages_drop(r.id, math.min(extra, TRIM_CHUNK), r.kind == 'direct' and r)
+			messages_drop(r.id, math.min(extra, TRIM_CHUNK), r)
 		end
 	end
 	return clock
@@ -185,15 +189,16 @@ local function message_send(r, m, known, cid, history_max, log_max, original)
 end
 
 -- Posts. A client_message_id seen within 600 s answers that message again and publishes nothing.
--- keys: message:ID, room:ID, room:ID:messages, room:ID:read, user:ID, user:ID:sent:CID, clock
+-- keys: message:ID, room:ID, room:ID:messages, room:ID:read, user:ID, user:ID:sent:CID, clock; with
+--   attachments: upload:ID, uploads:idle
 -- args: user room want content replyTo attachments client_message_id rate burst history_max log_max
---   ("" = none for replyTo, attachments, client_message_id; rate, history_max 0 = off; log_max 0 =
---   as worker_hello said)
+--   ("" = none for replyTo, attachments, client_message_id; attachments: one a line, an id of an upload of
+--   the user's or a JSON object; rate, history_max 0 = off; log_max 0 = as worker_hello said)
 -- reply: message
 -- publishes: room:ID "message" (of a direct room: with how many are unread by the recipient)
 -- errors: INVALID clientMessageId (its message is in a room of another kind); NOMESSAGE message (it
 --   is gone); NOUSER user; USERDELETED user; NOROOM room; NOTMEMBER room; FORBIDDEN room (the other
---   of a direct room is deleted); INVALID replyTo; MSGDELETED replyTo; RATE seconds
+--   of a direct room is deleted); INVALID replyTo; MSGDELETED replyTo; INVALID attachments; RATE seconds
 writes('message_post', function(user, room, want, content, reply, attachments, cid, rate, burst,
 		history_max, log_max)
 	local known = {}
@@ -203,11 +208,11 @@ writes('message_post', function(user, room, want, content, reply, attachments, c
 	known[user] = u
 	local r = room_postable(u, room, want, known)
 	if reply ~= '' then check_reply(reply, room) end
+	attachments = attachments_json(user, attachments)
 	local now = now_ms()
 	take_token(u, rate, burst, now)
 	local m = { room = room, author = user, content = content, created = text(now),
-		reply = reply ~= '' and reply or nil,
-		attachments = attachments ~= '' and attachments or nil }
+		reply = reply ~= '' and reply or nil, attachments = attachments }
 	return { message_send(r, m, known, cid, history_max, log_max) }
 end)
 
@@ -230,7 +235,7 @@ writes('message_edit', function(user, message, room, want, content)
 end)
 
 -- Deletes a message's content, attachments and reactions; the message stays.
--- keys: message:ID, message:ID:reactions, room:ID:members, clock
+-- keys: message:ID, message:ID:reactions, room:ID:members, clock, upload:ID, uploads:idle
 -- args: user message room want
 -- reply: "1" if it was deleted already else "0", deletedAt (ms)
 -- publishes: room:ID "deleted", the first time
@@ -242,6 +247,7 @@ writes('message_delete', function(user, message, room, want)
 	local at = text(now_ms())
 	redis.call('HSET', m.key, 'deleted', at, 'content', '')
 	redis.call('HDEL', m.key, 'attachments')
+	if m.attachments then uploads_refer(m.attachments, -1) end
 	redis.call('DEL', m.key .. ':reactions')
 	publish(r.key, event_json('deleted', room, r.kind, user,
 		',"messageId":' .. json(message) .. ',"deletedAt":' .. at))

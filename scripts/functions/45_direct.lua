@@ -26,7 +26,7 @@ end
 -- publishes: user:ID "room-created" for both if the room was made, then room:ID "message"
 -- errors: INVALID clientMessageId (its message is not in a direct room); NOMESSAGE message (it is
 --   gone); NOUSER user; USERDELETED user; NOUSER other (unknown or deleted); INVALID user
---   (oneself); RATE seconds (no room is made then)
+--   (oneself); INVALID attachments; RATE seconds (no room is made then)
 writes('direct_post', function(user, username, content, attachments, cid, rate, burst, history_max,
 		log_max)
 	local known = {}
@@ -38,6 +38,7 @@ writes('direct_post', function(user, username, content, attachments, cid, rate, 
 	local other = id and user_known(known, id)
 	if not other or other.deleted then refuse('NOUSER', 'other') end
 	if id == user then refuse('INVALID', 'user: is oneself') end
+	attachments = attachments_json(user, attachments)
 	local now = now_ms()
 	take_token(u, rate, burst, now)
 	local r = direct_between(user, id)
@@ -46,7 +47,7 @@ writes('direct_post', function(user, username, content, attachments, cid, rate, 
 		r = direct_between(user, id)
 	end
 	local m = { room = r.id, author = user, content = content, created = text(now),
-		attachments = attachments ~= '' and attachments or nil }
+		attachments = attachments }
 	return { message_send(r, m, known, cid, history_max, log_max) }
 end)
 

@@ -567,7 +567,7 @@ describe('the document of channels', wait, () => {
 		assert.equal(await other.loadChannelMessages(rooms.channel_123), undefined);
 	});
 
-	test('a file, then a message with it', { skip: 'uploads have no endpoint yet' }, async () => {
+	test('a file, then a message with it', async () => {
 		await one.sendMessageWithFile(rooms.channel_123, 'see here', new File(['hello'], 'hello.txt'));
 		const { attachments } = await both('New message received:');
 		assert.deepEqual(attachments.map(Object.keys).map((keys) => keys.sort()),

@@ -27,11 +27,11 @@ const contents = ({ list }) => list.map((m) => m.content);
 const rooms = async () => (await server.redis.keys('room:*')).length;
 
 test('the first post makes the room, and both hear of that before', async () => {
-	const m = await say('a', 'bOB', 'hi', { attachments: '["https:\\/\\/x\\/1"]' });
+	const m = await say('a', 'bOB', 'hi', { attachments: '{"id":"https://x/1"}' });
 	assert.deepEqual(m, { id: m.id, room: m.room, kind: 'direct',
 		author: { id: 'a', username: 'Ann', name: 'ANN', image: null }, recipient: 'Bob', content: 'hi',
 		createdAt: m.createdAt, updatedAt: m.createdAt, deletedAt: null, replyToId: null, replyTo: null,
-		attachments: ['https://x/1'], reactions: [], read: false });
+		attachments: [{ id: 'https://x/1' }], reactions: [], read: false });
 	assert.equal(await server.redis.get('room:direct:a:b'), m.room);
 	const made = { type: 'room-created', room: m.room, kind: 'direct', actor: 'a', name: null };
 	assert.deepEqual((await published()).map((h) => [h.feed, h.event]), [['user:a', made], ['user:b', made],

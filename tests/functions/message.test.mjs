@@ -15,7 +15,7 @@ beforeEach(async () => {
 
 test('a post is stored, numbered, published and answered', async () => {
 	const g = await group('ann', 'bob');
-	const attachments = '[{"id":"f1","size":123456789012345}]';
+	const attachments = '{"id":"f1","size":123456789012345}';
 	const [json] = await fcall('message_post', ...postArguments('ann', g, 'Hi "é\n', { attachments, want: 'channel' }));
 	const m = JSON.parse(json);
 	assert.match(m.id, /^m[0-9a-f]{23}$/);
@@ -165,7 +165,7 @@ test('editing', async () => {
 });
 
 test('deleting', async () => {
-	const g = await group('ann', 'bob'), m = await post('ann', g, 'secret', { attachments: '[1]' });
+	const g = await group('ann', 'bob'), m = await post('ann', g, 'secret', { attachments: '{}' });
 	await fcall('message_react', 'bob', m.id, g, '', '+');
 	await published();
 	await refused('NOTAUTHOR message', 'message_delete', 'bob', m.id, g, '');
@@ -212,7 +212,7 @@ test('reactions: one per user, message and emoji', async () => {
 
 test('forwarding', async () => {
 	const g = await group('ann', 'bob'), d = await direct('bob', 'eve');
-	const m = await post('ann', g, 'news', { attachments: '[{"id":"f"}]' });
+	const m = await post('ann', g, 'news', { attachments: '{"id":"f"}' });
 	await published();
 	const forward = (by, to, want, cid = '', rate = 0) =>
 		['message_forward', by, m.id, g, 'channel', to, want, cid, rate, 1, 0, 0];

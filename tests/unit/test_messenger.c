@@ -178,15 +178,14 @@ static void test_links(void **state UNUSED)
 		struct arena arena = { 0 };
 		struct buf wanted = { 0 };
 		struct json_out j = json_out(&wanted);
-		struct str attachments;
+		struct strs attachments;
 		const char *wrong;
 
-		json_open(&j, '[');
 		put_link(&j, links[i].url, links[i].name);
-		json_close(&j, ']');
 		const struct str media = arena_printf(&arena, "[\"%s\"]", links[i].url);
 		assert_true(messenger_media(media, &arena, &attachments, &wrong));
-		assert_said(&wanted, attachments.p);
+		assert_int_equal(attachments.n, 1);
+		assert_said(&wanted, attachments.v[0].p);
 		buf_fini(&wanted);
 		arena_fini(&arena);
 	}
@@ -195,11 +194,29 @@ static void test_links(void **state UNUSED)
 static void test_no_media(void **state UNUSED)
 {
 	struct arena arena = { 0 };
-	struct str attachments = STR("before");
+	struct strs attachments = { NULL, 7 };
 	const char *wrong;
 
 	assert_true(messenger_media(STR("[]"), &arena, &attachments, &wrong));
-	assert_null(attachments.p);
+	assert_int_equal(attachments.n, 0);
+	arena_fini(&arena);
+}
+
+#define UPLOAD "0123456789abcdef0123456789abcdef"
+
+static void test_uploads(void **state UNUSED)
+{
+	struct arena arena = { 0 };
+	struct strs attachments;
+	const char *wrong;
+
+	assert_true(messenger_media(STR("[\"/uploads/" UPLOAD "/a.png\",\"https://x/y\"]"), &arena,
+	                            &attachments, &wrong));
+	assert_int_equal(attachments.n, 2);
+	assert_memory_equal(attachments.v[0].p, UPLOAD, 32);
+	assert_int_equal(attachments.v[0].len, 32);
+	assert_false(messenger_media(STR("[\"/uploads/0123/a.png\"]"), &arena, &attachments, &wrong));
+	assert_false(messenger_media(STR("[\"/uploads/{}\"]"), &arena, &attachments, &wrong));
 	arena_fini(&arena);
 }
 
@@ -225,7 +242,7 @@ static struct str many(struct arena *a, size_t count, size_t len)
 static void test_how_many_and_how_long(void **state UNUSED)
 {
 	struct arena arena = { 0 };
-	struct str attachments;
+	struct strs attachments;
 	const char *wrong;
 
 	assert_true(messenger_media(many(&arena, 10, 20), &arena, &attachments, &wrong));
@@ -233,7 +250,7 @@ static void test_how_many_and_how_long(void **state UNUSED)
 	assert_string_equal(wrong, "must have at most 10 elements");
 	assert_true(messenger_media(many(&arena, 1, 2048), &arena, &attachments, &wrong));
 	assert_false(messenger_media(many(&arena, 1, 2049), &arena, &attachments, &wrong));
-	assert_string_equal(wrong, "must be an array of https URLs");
+	assert_string_equal(wrong, "must be an array of URLs of uploads, or https URLs");
 	arena_fini(&arena);
 }
 
@@ -248,12 +265,12 @@ static void test_no_links(void **state UNUSED)
 {
 	for (size_t i = 0; i < COUNT_OF(no_links); i++) {
 		struct arena arena = { 0 };
-		struct str attachments;
+		struct strs attachments;
 		const char *wrong;
 
 		if (messenger_media(str_z(no_links[i]), &arena, &attachments, &wrong))
 			fail_msg("taken: %s", no_links[i]);
-		assert_string_equal(wrong, "must be an array of https URLs");
+		assert_string_equal(wrong, "must be an array of URLs of uploads, or https URLs");
 		arena_fini(&arena);
 	}
 }
@@ -300,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_chats),
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_no_media),
+		cmocka_unit_test(test_uploads),
 		cmocka_unit_test(test_how_many_and_how_long),
 		cmocka_unit_test(test_no_links),
 		cmocka_unit_test(test_failures),

@@ -4,8 +4,9 @@
 #include "common/clock.h"
 #include "worker/api/api.h"
 #include "worker/api/channels_shape.h"
+#include "worker/domain/upload.h"
 
-enum { CONTENT_MAX = 2000, EMOJI_MAX = 10, CLIENT_ID_MAX = 64 };
+enum { CONTENT_MAX = 2000, EMOJI_MAX = 10, CLIENT_ID_MAX = 64, ATTACHMENTS_MAX = 10 };
 
 /* What differs between channels and conversations, beside the names in the schemas. */
 struct place {
@@ -52,7 +53,7 @@ struct forward_args { struct str message, channel, conversation, target, client_
 #define ROOM_FIELDS(key) { ROOM(room_args, key), { 0 } }
 #define SEND_FIELDS(key) { \
 	CONTENT(send_args), ROOM(send_args, key), FIELD_AS(send_args, reply_to, "replyToId", F_ID), \
-	FIELD(send_args, attachments, F_ARRAY), CLIENT_ID(send_args), { 0 } }
+	FIELD(send_args, attachments, F_ARRAY, .max = ATTACHMENTS_MAX), CLIENT_ID(send_args), { 0 } }
 #define EDIT_FIELDS(key) { \
 	MESSAGE(message_args), CONTENT(message_args), ROOM(message_args, key), { 0 } }
 #define DELETE_FIELDS(key) { MESSAGE(message_args), ROOM(message_args, key), { 0 } }
@@ -249,14 +250,48 @@ static void message_told(struct op *op, const void *result)
 	api_reply(op, &json);
 }
 
+struct reference { struct str id; };
+
+static const struct field reference_schema[] = {
+	FIELD(reference, id, F_ID, .required = true),
+	{ 0 }
+};
+
+/* The ids in an array of Attachments: what else clients say of them does not count. */
+static bool read_attachments(struct op *op, struct str array, struct strs *out)
+{
+	struct str *ids = arena_alloc(&op->arena, ATTACHMENTS_MAX * sizeof(*ids));
+	struct json_iter it = json_iter(array);
+	struct reference reference;
+	struct fault why;
+	struct str value;
+
+	*out = (struct strs){ ids, 0 };
+	while (array.len > 0 && json_next(&it, NULL, &value)) {
+		reference.id = STR_NONE;
+		if (json_type(value) != JSON_OBJECT ||
+		    schema_decode(reference_schema, value, &op->arena, &reference, &why) != ERR_OK)
+			return false;
+		/* A JSON object would be stored as it is. */
+		if (!upload_id_valid(reference.id))
+			return false;
+		ids[out->n++] = reference.id;
+	}
+	return true;
+}
+
 static void send_message(struct op *op, const void *args)
 {
 	const struct send_args *a = args;
-	const struct draft draft = {
+	struct draft draft = {
 		.room = a->room, .want = place_of(op)->want, .content = a->content,
-		.reply_to = a->reply_to, .attachments = a->attachments,
-		.client_message_id = a->client_message_id,
+		.reply_to = a->reply_to, .client_message_id = a->client_message_id,
 	};
+
+	if (!read_attachments(op, a->attachments, &draft.attachments)) {
+		op_fail(op, ERR_INVALID, "attachments", "name an unknown upload");
+		return;
+	}
 
 	ask(op, &(struct subject){ .place = place_of(op) });
 	message_post(op, &draft, message_told);

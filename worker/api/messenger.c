@@ -195,6 +195,15 @@ static void chat_told(struct op *op, const void *result)
 	api_reply(op, &json);
 }
 
+/* The domain calls them attachments. */
+static bool media_refused(struct op *op, const struct fault *fault)
+{
+	if (fault->code != ERR_INVALID || !str_eqz(fault->field, "attachments"))
+		return false;
+	op_fail(op, ERR_INVALID, "media", "name an unknown upload");
+	return true;
+}
+
 static void send_message(struct op *op, const void *args)
 {
 	const struct send_args *a = args;
@@ -207,6 +216,7 @@ static void send_message(struct op *op, const void *args)
 		op_fail(op, ERR_INVALID, "media", wrong);
 		return;
 	}
+	op->caught = media_refused;
 	direct_post(op, &draft, chat_told);
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "worker/api/api.h"
+#include "worker/domain/upload.h"
 
 enum { MEDIA_MAX = 10, URL_MAX = 2048 };
 
@@ -31,43 +32,58 @@ static struct str file_name(struct str url)
 	return at < path.len ? str_from(path, at) : url;
 }
 
-/* Nobody has looked at what is behind a link: its size is not known. */
-static void put_link(struct json_out *j, struct str url)
-{
-	json_open(j, '{');
-	json_put_str(j, "id", url);
-	json_put_str(j, "filename", file_name(url));
-	json_put_str(j, "originalName", file_name(url));
-	json_put_str(j, "mimeType", STR("application/octet-stream"));
-	json_put_int(j, "size", 0);
-	json_put_str(j, "url", url);
-	json_put_time(j, "createdAt", clock_wall_ms());
-	json_close(j, '}');
-}
-
-bool messenger_media(struct str media, struct arena *a, struct str *attachments, const char **wrong)
+/* The attachment that a link is stored as. Nobody has looked at what is behind it: its size is not known. */
+static struct str link_json(struct arena *a, struct str url)
 {
 	struct buf json = { 0 };
 	struct json_out j = json_out(&json);
+
+	json_open(&j, '{');
+	json_put_str(&j, "id", url);
+	json_put_str(&j, "filename", file_name(url));
+	json_put_str(&j, "originalName", file_name(url));
+	json_put_str(&j, "mimeType", STR("application/octet-stream"));
+	json_put_int(&j, "size", 0);
+	json_put_str(&j, "url", url);
+	json_put_time(&j, "createdAt", clock_wall_ms());
+	json_close(&j, '}');
+	const struct str text = arena_str(a, buf_view(&json));
+	buf_fini(&json);
+	return text;
+}
+
+/* /uploads/ID/NAME: the id; STR_NONE if it is no such URL. */
+static struct str upload_of(struct str url)
+{
+	static const struct str prefix = { "/uploads/", 9 };
+
+	if (!str_starts(url, prefix))
+		return STR_NONE;
+	struct str rest = str_from(url, prefix.len);
+	const struct str id = str_cut(&rest, '/');
+	return upload_id_valid(id) ? id : STR_NONE;
+}
+
+bool messenger_media(struct str media, struct arena *a, struct strs *attachments, const char **wrong)
+{
+	struct str *list = arena_alloc(a, MEDIA_MAX * sizeof(*list));
 	struct json_iter it = json_iter(media);
 	struct str value;
 	size_t n = 0;
 
 	*wrong = NULL;
-	json_open(&j, '[');
 	while (*wrong == NULL && json_next(&it, NULL, &value)) {
 		const bool text = json_type(value) == JSON_STRING;
 		const struct str url = text ? json_text(a, value) : STR_NONE;
-		if (n++ == MEDIA_MAX)
+		const struct str upload = upload_of(url);
+		if (n == MEDIA_MAX)
 			*wrong = "must have at most 10 elements";
-		else if (!is_link(url))
-			*wrong = "must be an array of https URLs";
+		else if (upload.p == NULL && !is_link(url))
+			*wrong = "must be an array of URLs of uploads, or https URLs";
 		else
-			put_link(&j, url);
+			list[n++] = upload.p != NULL ? upload : link_json(a, url);
 	}
-	json_close(&j, ']');
-	*attachments = n > 0 ? arena_str(a, buf_view(&json)) : STR_NONE;
-	buf_fini(&json);
+	*attachments = (struct strs){ list, n };
 	return *wrong == NULL;
 }
 

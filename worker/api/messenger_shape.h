@@ -9,8 +9,8 @@
 void messenger_put_chat(struct json_out *j, const struct message *m);
 /* A live event: its name and its argument (struct api.encode). */
 enum audience messenger_encode(const struct feed_event *e, unsigned nth, struct json_out *out);
-/* The attachments that links to media are stored as, an array in the form of the channels API. `media` is a
- * raw array; false: `wrong` says what is not to be accepted. */
-bool messenger_media(struct str media, struct arena *a, struct str *attachments, const char **wrong);
+/* What a draft has of media: the ids of uploads, and for links elsewhere Attachments of the channels API.
+ * `media` is a raw array; false: `wrong` says what is not to be accepted. */
+bool messenger_media(struct str media, struct arena *a, struct strs *attachments, const char **wrong);
 
 #endif

@@ -13,8 +13,14 @@ static const struct function fn_read = { .name = "message_read", .at_least = 1 }
 
 void direct_post(struct op *op, const struct direct_draft *d, op_fn *then)
 {
+	struct str attachments;
+
+	if (!attachments_text(op, d->attachments, &attachments)) {
+		op_fail(op, ERR_INVALID, "attachments", "name an unknown upload");
+		return;
+	}
 	op->then = then;
-	CALL(op, &fn_post, message_came, op->user, d->username, d->content, d->attachments,
+	CALL(op, &fn_post, message_came, op->user, d->username, d->content, attachments,
 	     d->client_message_id, op_text(op, "%u", conf.message_rate.per_second),
 	     op_text(op, "%u", conf.message_rate.burst), op_text(op, "%u", conf.history_max),
 	     STR("0") /* the log's length: as worker_hello said */);

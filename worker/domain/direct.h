@@ -9,12 +9,12 @@
 /* A message to be. Its content has been checked for the API's length. */
 struct direct_draft {
 	struct str username, content;
-	struct str attachments;      /* raw array, stored as it is; STR_NONE: none */
+	struct strs attachments;     /* as a draft's */
 	struct str client_message_id;        /* STR_NONE: none */
 };
 
-/* Posts, and makes the room if this is the first. `then` gets a struct message. ERR_INVALID (to oneself),
- * ERR_NO_USER (deleted ones too), ERR_RATE, and with a client_message_id as message_post. */
+/* Posts, and makes the room if this is the first. `then` gets a struct message. ERR_INVALID user (oneself),
+ * attachments, ERR_NO_USER (deleted ones too), ERR_RATE, and with a client_message_id as message_post. */
 void direct_post(struct op *op, const struct direct_draft *draft, op_fn *then);
 /* What came before a message (STR_NONE: the newest). `then` gets a struct message_list. ERR_INVALID before. */
 void direct_page(struct op *op, struct str username, struct str before, int64_t limit, op_fn *then);

@@ -1,18 +1,13 @@
-/* Password hashing off the event loop: a job waits in a bounded queue, one thread works on it, and
- * an eventfd brings it back. The thread never looks at an op: a job carries copies, wiped after
- * use. */
+/* Password hashing off the event loop. A job carries copies of what it works on, wiped after use. */
 #include "worker/domain/hasher.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "common/mem.h"
+#include "worker/domain/jobs.h"
 
 _Static_assert(HASH_MAX >= crypto_pwhash_STRBYTES, "a hash with its NUL fits");
 
@@ -20,13 +15,15 @@ _Static_assert(HASH_MAX >= crypto_pwhash_STRBYTES, "a hash with its NUL fits");
  * core, so that the last of a full queue waits a second. */
 enum { PASSES = 2, MEMORY = 19 * 1024 * 1024, QUEUE_MAX = 64 };
 
-/* On `waiting`, then with the thread alone, then on `done`. */
-struct job {
-	struct list link;
-	struct op *op;
+struct hasher {
+	struct jobs *jobs;
+	char dummy[HASH_MAX];        /* the thread's: what nobody's password is compared with */
+};
+
+struct hashing {
+	struct job job;
+	struct hasher *hasher;
 	op_fn *then;
-	void (*work)(struct hasher *h, struct job *job);
-	void (*finish)(struct job *job);
 	char password[PASSWORD_MAX];
 	size_t password_len;
 	char hash[HASH_MAX];         /* terminated; given to verify, or the outcome of hash */
@@ -34,23 +31,18 @@ struct job {
 	bool matches;
 };
 
-struct hasher {
-	pthread_t thread;
-	pthread_mutex_t lock;        /* over what follows, up to `closing` */
-	pthread_cond_t work;
-	struct list waiting, done;
-	unsigned n_waiting;
-	bool closing;
-	int wake;                    /* eventfd: something is done */
-	struct event *on_done;
-	char dummy[HASH_MAX];        /* the thread's: what nobody's password is compared with */
-};
-
-static void job_free(struct job *job)
+static struct hashing *hashing_of(struct job *job)
 {
-	sodium_memzero(job->password, sizeof(job->password));
-	sodium_memzero(job->hash, sizeof(job->hash));
-	free(job);
+	return CONTAINER_OF(job, struct hashing, job);
+}
+
+static void release(struct job *job)
+{
+	struct hashing *h = hashing_of(job);
+
+	sodium_memzero(h->password, sizeof(h->password));
+	sodium_memzero(h->hash, sizeof(h->hash));
+	free(h);
 }
 
 /* --- In the thread --- */
@@ -61,123 +53,71 @@ static bool hash_make(char out[HASH_MAX], const char *password, size_t len)
 	                             crypto_pwhash_ALG_ARGON2ID13) == 0;
 }
 
-static void work_hash(struct hasher *h UNUSED, struct job *job)
+/* By the first job of any kind: nobody's would else take longer than somebody's. */
+static void make_dummy(struct hasher *hasher)
 {
-	job->failed = !hash_make(job->hash, job->password, job->password_len);
+	if (hasher->dummy[0] == '\0' && !hash_make(hasher->dummy, "", 0))
+		abort();
 }
 
-static void work_verify(struct hasher *h, struct job *job)
+static void work_hash(struct job *job)
 {
-	const bool nobody = job->hash[0] == '\0';
+	struct hashing *h = hashing_of(job);
 
+	make_dummy(h->hasher);
+	h->failed = !hash_make(h->hash, h->password, h->password_len);
+}
+
+static void work_verify(struct job *job)
+{
+	struct hashing *h = hashing_of(job);
+	const bool nobody = h->hash[0] == '\0';
+
+	make_dummy(h->hasher);
 	/* A mismatch and a lack of memory are told apart by errno only. */
 	errno = 0;
-	const int differs = crypto_pwhash_str_verify(nobody ? h->dummy : job->hash, job->password,
-	                                             job->password_len);
-	job->failed = differs && errno == ENOMEM;
-	job->matches = !differs && !nobody;
-}
-
-/* Called and left with the lock held; NULL: it is time to go. */
-static struct job *next_job(struct hasher *h)
-{
-	while (list_empty(&h->waiting) && !h->closing)
-		pthread_cond_wait(&h->work, &h->lock);
-	if (h->closing)
-		return NULL;
-	struct job *job = LIST_OF(h->waiting.next, struct job, link);
-	list_remove(&job->link);
-	h->n_waiting--;
-	return job;
-}
-
-static void *run(void *arg)
-{
-	struct hasher *h = arg;
-	const uint64_t one = 1;
-	struct job *job;
-
-	if (!hash_make(h->dummy, "", 0))
-		abort();
-	pthread_mutex_lock(&h->lock);
-	while ((job = next_job(h)) != NULL) {
-		pthread_mutex_unlock(&h->lock);
-		job->work(h, job);
-		pthread_mutex_lock(&h->lock);
-		list_push(&h->done, &job->link);
-		/* It can only fail when the counter is full, and then the loop is awake anyway. */
-		if (write(h->wake, &one, sizeof(one)) < 0)
-			continue;
-	}
-	pthread_mutex_unlock(&h->lock);
-	return NULL;
+	const int differs = crypto_pwhash_str_verify(nobody ? h->hasher->dummy : h->hash, h->password,
+	                                             h->password_len);
+	h->failed = differs && errno == ENOMEM;
+	h->matches = !differs && !nobody;
 }
 
 /* --- On the loop --- */
 
 static void finish_hash(struct job *job)
 {
-	const struct str hash = arena_str(&job->op->arena, str_z(job->hash));
+	const struct hashing *h = hashing_of(job);
 
-	job->then(job->op, &hash);
+	if (h->failed) {
+		op_fail(job->op, ERR_UNAVAILABLE, NULL, NULL);
+		return;
+	}
+	const struct str hash = arena_str(&job->op->arena, str_z(h->hash));
+	h->then(job->op, &hash);
 }
 
 static void finish_verify(struct job *job)
 {
-	job->then(job->op, &job->matches);
+	const struct hashing *h = hashing_of(job);
+
+	if (h->failed)
+		op_fail(job->op, ERR_UNAVAILABLE, NULL, NULL);
+	else
+		h->then(job->op, &h->matches);
 }
 
-static void on_done(evutil_socket_t fd, short what UNUSED, void *ctx)
+static struct hashing *hashing_new(struct op *op, struct str password, op_fn *then)
 {
-	struct hasher *h = ctx;
-	struct list done;
-	uint64_t n;
+	struct hashing *h = xcalloc(1, sizeof(*h));
 
-	if (read(fd, &n, sizeof(n)) < 0)
-		return;
-	list_init(&done);
-	pthread_mutex_lock(&h->lock);
-	list_splice(&done, &h->done);
-	pthread_mutex_unlock(&h->lock);
-	LIST_EACH(&done, link) {
-		struct job *job = LIST_OF(link, struct job, link);
-		list_remove(link);
-		if (job->failed)
-			op_fail(job->op, ERR_UNAVAILABLE, NULL, NULL);
-		else
-			job->finish(job);
-		job_free(job);
-	}
-}
-
-/* Takes over the job, or refuses it. */
-static void enqueue(struct hasher *h, struct job *job)
-{
-	pthread_mutex_lock(&h->lock);
-	const bool full = h->n_waiting == QUEUE_MAX;
-	if (!full) {
-		list_push(&h->waiting, &job->link);
-		h->n_waiting++;
-		pthread_cond_signal(&h->work);
-	}
-	pthread_mutex_unlock(&h->lock);
-	if (!full)
-		return;
-	op_fail(job->op, ERR_UNAVAILABLE, NULL, NULL);
-	job_free(job);
-}
-
-static struct job *job_new(struct op *op, struct str password, op_fn *then)
-{
-	struct job *job = xcalloc(1, sizeof(*job));
-
-	list_init(&job->link);
-	job->op = op;
-	job->then = then;
-	job->password_len = password.len < PASSWORD_MAX ? password.len : PASSWORD_MAX;
-	if (job->password_len)
-		memcpy(job->password, password.p, job->password_len);
-	return job;
+	h->job.op = op;
+	h->job.release = release;
+	h->hasher = op->services->hasher;
+	h->then = then;
+	h->password_len = password.len < PASSWORD_MAX ? password.len : PASSWORD_MAX;
+	if (h->password_len)
+		memcpy(h->password, password.p, h->password_len);
+	return h;
 }
 
 void password_hash(struct op *op, struct str password, op_fn *then)
@@ -186,77 +126,36 @@ void password_hash(struct op *op, struct str password, op_fn *then)
 		op_fail(op, ERR_INVALID, "password", "must have at most 128 bytes");
 		return;
 	}
-	struct job *job = job_new(op, password, then);
-	job->work = work_hash;
-	job->finish = finish_hash;
-	enqueue(op->services->hasher, job);
+	struct hashing *h = hashing_new(op, password, then);
+	h->job.work = work_hash;
+	h->job.finish = finish_hash;
+	jobs_add(h->hasher->jobs, &h->job);
 }
 
 void password_verify(struct op *op, struct str password, struct str hash, op_fn *then)
 {
-	struct job *job = job_new(op, password, then);
+	struct hashing *h = hashing_new(op, password, then);
 
 	/* What is too long was never hashed, and nothing else has such a long hash: nobody's. */
 	if (hash.len && hash.len < HASH_MAX && password.len <= PASSWORD_MAX)
-		memcpy(job->hash, hash.p, hash.len);
-	job->work = work_verify;
-	job->finish = finish_verify;
-	enqueue(op->services->hasher, job);
-}
-
-/* Signals are the loop's: a thread that took one would delay it by a hash. */
-static bool thread_start(struct hasher *h)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	const int failed = pthread_create(&h->thread, NULL, run, h);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return !failed;
+		memcpy(h->hash, hash.p, hash.len);
+	h->job.work = work_verify;
+	h->job.finish = finish_verify;
+	jobs_add(h->hasher->jobs, &h->job);
 }
 
 struct hasher *hasher_new(struct event_base *base)
 {
-	struct hasher *h = xcalloc(1, sizeof(*h));
+	struct hasher *hasher = xcalloc(1, sizeof(*hasher));
 
-	list_init(&h->waiting);
-	list_init(&h->done);
-	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->work, NULL);
-	h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (h->wake < 0 || sodium_init() < 0)
+	if (sodium_init() < 0)
 		abort();
-	h->on_done = event_new(base, h->wake, EV_READ | EV_PERSIST, on_done, h);
-	if (h->on_done == NULL || event_add(h->on_done, NULL) || !thread_start(h))
-		abort();
-	return h;
+	hasher->jobs = jobs_new(base, QUEUE_MAX);
+	return hasher;
 }
 
-static void drop_jobs(struct list *jobs)
+void hasher_free(struct hasher *hasher)
 {
-	LIST_EACH(jobs, link) {
-		struct job *job = LIST_OF(link, struct job, link);
-		list_remove(link);
-		job->op->asker = NULL;
-		job->op->caught = NULL;
-		op_reply(job->op, STR_NONE);
-		job_free(job);
-	}
-}
-
-void hasher_free(struct hasher *h)
-{
-	pthread_mutex_lock(&h->lock);
-	h->closing = true;
-	pthread_cond_signal(&h->work);
-	pthread_mutex_unlock(&h->lock);
-	pthread_join(h->thread, NULL);
-	drop_jobs(&h->waiting);
-	drop_jobs(&h->done);
-	event_free(h->on_done);
-	close(h->wake);
-	pthread_cond_destroy(&h->work);
-	pthread_mutex_destroy(&h->lock);
-	free(h);
+	jobs_free(hasher->jobs);
+	free(hasher);
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "common/conf.h"
+#include "worker/domain/upload.h"
 #include "worker/store/call.h"
 
 static const struct function fn_post = { .name = "message_post", .at_least = 1 };
@@ -30,26 +31,34 @@ void message_came(struct op *op, const struct strs *reply)
 		ill_shaped(op);
 }
 
-/* No upload is known, so none can be referred to. */
-static bool names_uploads(struct str attachments)
+/* Each a line: neither an id nor compact JSON has a line end in it. */
+bool attachments_text(struct op *op, struct strs attachments, struct str *out)
 {
-	struct str first;
+	struct buf lines = { 0 };
+	bool good = true;
 
-	if (attachments.len == 0)
-		return false;
-	struct json_iter it = json_iter(attachments);
-	return json_next(&it, NULL, &first);
+	for (size_t i = 0; i < attachments.n; i++) {
+		const struct str one = attachments.v[i];
+		good &= upload_id_valid(one) || (one.len > 0 && one.p[0] == '{');
+		buf_str(&lines, one);
+		buf_char(&lines, '\n');
+	}
+	*out = lines.len > 0 ? arena_str(&op->arena, buf_view(&lines)) : STR_NONE;
+	buf_fini(&lines);
+	return good;
 }
 
 void message_post(struct op *op, const struct draft *d, op_fn *then)
 {
-	if (names_uploads(d->attachments)) {
+	struct str attachments;
+
+	if (!attachments_text(op, d->attachments, &attachments)) {
 		op_fail(op, ERR_INVALID, "attachments", "name an unknown upload");
 		return;
 	}
 	op->then = then;
 	CALL(op, &fn_post, message_came, op->user, d->room, want_word(d->want), d->content,
-	     d->reply_to, STR_NONE, d->client_message_id,
+	     d->reply_to, attachments, d->client_message_id,
 	     op_text(op, "%u", conf.message_rate.per_second),
 	     op_text(op, "%u", conf.message_rate.burst), op_text(op, "%u", conf.history_max),
 	     STR("0") /* the log's length: as worker_hello said */);

@@ -12,7 +12,7 @@ struct draft {
 	enum want want;
 	struct str content;
 	struct str reply_to;         /* STR_NONE: none */
-	struct str attachments;      /* raw array of references to uploads; STR_NONE: none */
+	struct strs attachments;     /* each an upload's id, or a JSON object to be stored as it is */
 	struct str client_message_id;        /* STR_NONE: none */
 };
 
@@ -67,6 +67,9 @@ void message_page(struct op *op, struct str room, enum want want, int64_t page, 
 /* What was said before a message (STR_NONE: the newest), to be read: in groups and channels nothing is unread
  * then. `then` gets a struct message_list. ERR_INVALID before. */
 void message_fetch(struct op *op, struct str room, struct str before, int64_t limit, op_fn *then);
+
+/* Attachments as an argument of a Redis function; false: one of them names no upload. */
+bool attachments_text(struct op *op, struct strs attachments, struct str *out);
 
 /* For verbs in other files whose reply begins with a message, or is a message_list: go on with op->then. */
 void message_came(struct op *op, const struct strs *reply);

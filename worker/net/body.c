@@ -3,7 +3,7 @@
  *   5 ; ext CR LF hello CR LF 0 CR LF CR LF
  *   │ │     │  │  │     │  │          └┴─ AT_TRAILER, AT_TRAILER_LF (then DONE)
  *   │ │     │  │  │     └──┴─ AT_DATA_CR, AT_DATA_LF
- *   │ │     │  │  └─ AT_DATA, copied in one go
+ *   │ │     │  │  └─ AT_DATA, taken in one go
  *   │ │     └──┴─ AT_EXTENSION ends, AT_SIZE_LF
  *   │ └─ AT_EXTENSION
  *   └─ AT_SIZE
@@ -99,15 +99,16 @@ static enum state (*const take[])(struct body *b, unsigned char c) = {
 	[AT_TRAILER_LF] = take_trailer_lf,
 };
 
-static void take_content(struct body *b, struct str *in, struct buf *out)
+static struct str take_content(struct body *b, struct str *in)
 {
 	size_t n = b->left < in->len ? (size_t)b->left : in->len;
-	buf_add(out, in->p, n);
+	struct str piece = { in->p, n };
 	*in = str_from(*in, n);
 	b->left -= n;
 	b->total += n;
 	if (!b->left)
 		b->state = b->kind == BODY_CHUNKED ? AT_DATA_CR : IS_DONE;
+	return piece;
 }
 
 static enum state first_state(const struct body *b)
@@ -130,15 +131,27 @@ enum body_status body_start(struct body *b, const struct head *h, uint64_t max)
 	return status_of(b->state);
 }
 
-enum body_status body_feed(struct body *b, struct str *in, struct buf *out)
+enum body_status body_next(struct body *b, struct str *in, struct str *piece)
 {
+	*piece = STR_NONE;
 	while (in->len && b->state < IS_DONE) {
 		if (b->state == AT_DATA) {
-			take_content(b, in, out);
-			continue;
+			*piece = take_content(b, in);
+			break;
 		}
 		b->state = (uint8_t)take[b->state](b, (unsigned char)in->p[0]);
 		*in = str_from(*in, 1);
 	}
 	return status_of(b->state);
+}
+
+enum body_status body_feed(struct body *b, struct str *in, struct buf *out)
+{
+	enum body_status status;
+	struct str piece;
+	do {
+		status = body_next(b, in, &piece);
+		buf_str(out, piece);
+	} while (status == BODY_MORE && in->len);
+	return status;
 }

@@ -262,6 +262,14 @@ void conn_pause(struct conn *c, bool paused)
 	watch(c);
 }
 
+void conn_await(struct conn *c)
+{
+	if (c->closed || c->wants_write)
+		return;
+	c->wants_write = true;
+	watch(c);
+}
+
 void conn_finish(struct conn *c, enum reason why)
 {
 	if (c->closed || c->finishing)
@@ -326,5 +334,6 @@ void net_tick(struct net *n)
 		}
 		write_all(n, &waiting);
 	} while (!list_empty(&n->todo));
+	n->turn++;
 	free_dying(n);
 }

@@ -36,6 +36,7 @@ struct net {
 	char *input;                     /* one read buffer for all */
 	size_t n_conns;
 	uint64_t queued;                 /* bytes in the queues of all connections */
+	uint64_t turn;                   /* counts net_tick */
 	/* Hands a connection to another worker, with what was read of it; false: it can't be had (worker.c). */
 	bool (*hand_over)(void *ctx, struct conn *c, unsigned worker, struct str bytes);
 	void *ctx;
@@ -83,6 +84,8 @@ void conn_touch(struct conn *c);
 void conn_resume(struct conn *c);
 /* Stops, or goes on, reading (back-pressure). */
 void conn_pause(struct conn *c, bool paused);
+/* Nothing waits to be written: `drained` is called again in a later turn, when the socket takes bytes. */
+void conn_await(struct conn *c);
 /* Closes once the output is written and the peer has had a chance to read it. */
 void conn_finish(struct conn *c, enum reason why);
 /* Closes now; the protocol's `closed` is called. Harmless when closed already. */

@@ -23,8 +23,11 @@ static const struct {
 	{ 422, "Unprocessable Content" }, { 426, "Upgrade Required" }, { 429, "Too Many Requests" },
 	{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
 	{ 501, "Not Implemented" }, { 503, "Service Unavailable" },
-	{ 505, "HTTP Version Not Supported" },
+	{ 505, "HTTP Version Not Supported" }, { 507, "Insufficient Storage" },
 };
+
+/* Of a body that comes in pieces, so many bytes at least in each body-timeout. */
+enum { BROUGHT_AT_LEAST = 256 * 1024 };
 
 static const char *status_text(unsigned status)
 {
@@ -44,7 +47,11 @@ static void on_head_late(struct deadline *d)
 static void on_body_late(struct deadline *d)
 {
 	struct conn *c = CONTAINER_OF(d, struct conn, deadline);
-	fail_body(c->state, 408);
+	struct request *r = c->state;
+	if (r->more != NULL)
+		conn_close(c, REASON_HTTP_TIMEOUT);     /* it does not take what it asked for */
+	else
+		fail_body(r, 408);
 }
 
 static void on_idle(struct deadline *d)
@@ -121,27 +128,63 @@ static void end_request(struct request *r)
 	conn_resume(c);
 }
 
+static bool has_content(unsigned status)
+{
+	return status != 204 && status != 304;
+}
+
+static void put_head(struct request *r, struct buf *out, unsigned status, const char *type, uint64_t length,
+                     const char *extra)
+{
+	if (r->receiving)
+		r->keep_alive = false;       /* the rest of the body is not read */
+	buf_printf(out, "HTTP/1.1 %u %s\r\n", status, status_text(status));
+	if (type != NULL)
+		buf_printf(out, "Content-Type: %s\r\n", type);
+	if (has_content(status))
+		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
+	add_date(out);
+	http_cors(r, out);
+	if (extra != NULL)
+		buf_z(out, extra);
+	if (r->extra != NULL)
+		buf_z(out, r->extra);
+	buf_z(out, r->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+}
+
 void http_answer(struct request *r, unsigned status, const char *type, struct str body, const char *extra)
 {
 	struct buf out = { 0 };
-	if (r->receiving)
-		r->keep_alive = false;       /* the rest of the body is not read */
-	buf_printf(&out, "HTTP/1.1 %u %s\r\n", status, status_text(status));
-	if (type != NULL)
-		buf_printf(&out, "Content-Type: %s\r\n", type);
-	if (status != 204 && status != 304)
-		buf_printf(&out, "Content-Length: %zu\r\n", body.len);
-	add_date(&out);
-	http_cors(r, &out);
-	if (extra != NULL)
-		buf_z(&out, extra);
-	if (r->extra != NULL)
-		buf_z(&out, r->extra);
-	buf_z(&out, r->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
-	if (!r->is_head && status != 204 && status != 304)
+	put_head(r, &out, status, type, body.len, extra);
+	if (!r->is_head && has_content(status))
 		buf_str(&out, body);
 	conn_bytes(r->conn, buf_view(&out));
 	buf_fini(&out);
+	end_request(r);
+}
+
+bool http_stream(struct request *r, unsigned status, const char *type, uint64_t length, const char *extra)
+{
+	struct buf out = { 0 };
+	put_head(r, &out, status, type, length, extra);
+	conn_bytes(r->conn, buf_view(&out));
+	buf_fini(&out);
+	if (!r->is_head && has_content(status) && length > 0) {
+		deadline_set(&r->conn->net->http->body, &r->conn->deadline);
+		return true;
+	}
+	end_request(r);
+	return false;
+}
+
+void http_send(struct request *r, struct str bytes, bool last)
+{
+	r->sent_turn = r->conn->net->turn;
+	conn_bytes(r->conn, bytes);
+	deadline_set(&r->conn->net->http->body, &r->conn->deadline);
+	if (!last)
+		return;
+	deadline_clear(&r->conn->deadline);
 	end_request(r);
 }
 
@@ -170,14 +213,20 @@ void http_leave(struct request *r, struct str bytes)
 	request_free(r);
 }
 
+void http_later(struct request *r)
+{
+	struct conn *c = r->conn;
+	deadline_set(&c->net->http->idle, &c->deadline);
+	c->net->http->deferred = true;
+	request_free(r);
+}
+
 void http_hand_over(struct request *r, unsigned worker)
 {
 	struct conn *c = r->conn;
 	struct net *n = c->net;
 	if (!outq_empty(&c->out)) {
-		/* Our own answers first: the request is read again once they are written. */
-		n->http->deferred = true;
-		request_free(r);
+		http_later(r);       /* our own answers first */
 		return;
 	}
 	if (!n->hand_over(n->ctx, c, worker, r->raw)) {
@@ -272,14 +321,23 @@ static void begin_body(struct request *r, const struct head *h)
 	enum body_status status = body_start(&r->body, h, r->max_body);
 	if (is_refused(r, status))
 		return;
-	if (status == BODY_DONE) {
+	r->receiving = status == BODY_MORE;
+	r->expects = h->expect_continue;
+	if (!r->waits)
+		http_read(r);
+}
+
+void http_read(struct request *r)
+{
+	r->waits = false;
+	if (!r->receiving) {
 		r->complete(r, STR_NONE);
 		return;
 	}
-	r->receiving = true;
 	deadline_set(&r->conn->net->http->body, &r->conn->deadline);
-	if (h->expect_continue)
+	if (r->expects)
 		conn_bytes(r->conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+	conn_resume(r->conn);
 }
 
 static void dispatch(struct request *r, const struct head *h)
@@ -362,9 +420,38 @@ static size_t take_head(struct conn *c, struct str bytes)
 	return (size_t)n;
 }
 
+/* The bytes of a slow body that is not kept only have to keep coming. */
+static void extend_time(struct request *r)
+{
+	if (r->body.total - r->brought < BROUGHT_AT_LEAST)
+		return;
+	r->brought = r->body.total;
+	deadline_set(&r->conn->net->http->body, &r->conn->deadline);
+}
+
+/* False: the request was answered meanwhile. */
+static bool take_pieces(struct request *r, struct str *bytes, enum body_status *status)
+{
+	struct conn *c = r->conn;
+	struct str piece;
+	do {
+		*status = body_next(&r->body, bytes, &piece);
+		if (piece.len > 0)
+			r->piece(r, piece);
+		if (c->closed || c->state != r)
+			return false;
+	} while (*status == BODY_MORE && bytes->len > 0);
+	extend_time(r);
+	return true;
+}
+
 static void take_body(struct request *r, struct str *bytes)
 {
-	enum body_status status = body_feed(&r->body, bytes, &r->content);
+	enum body_status status;
+	if (r->piece == NULL)
+		status = body_feed(&r->body, bytes, &r->content);
+	else if (!take_pieces(r, bytes, &status))
+		return;
 	if (is_refused(r, status) || status == BODY_MORE)
 		return;
 	r->receiving = false;
@@ -377,7 +464,7 @@ static size_t on_input(struct conn *c, struct str bytes)
 	struct str rest = bytes;
 	while (rest.len > 0 && !c->closed && !c->finishing && c->vt == &http_vt) {
 		struct request *r = c->state;
-		if (r != NULL && (r->complete == NULL || !r->receiving))
+		if (r != NULL && (r->complete == NULL || !r->receiving || r->waits))
 			break;       /* held: what follows waits for the answer */
 		if (r != NULL) {
 			take_body(r, &rest);
@@ -391,9 +478,15 @@ static size_t on_input(struct conn *c, struct str bytes)
 	return bytes.len - rest.len;
 }
 
+/* One piece a turn: a client that is as fast as we are must not keep the others waiting. */
 static void on_drained(struct conn *c)
 {
-	if (c->in.len > 0)
+	struct request *r = c->state;
+	if (r != NULL && r->more != NULL && r->sent_turn == c->net->turn)
+		conn_await(c);
+	else if (r != NULL && r->more != NULL)
+		r->more(r);
+	else if (c->in.len > 0)
 		conn_resume(c);
 }
 

@@ -11,7 +11,8 @@ struct request;
 struct http_service {
 	const char *prefix;          /* "/socket.io/": this path, below it, and without its last slash */
 	/* A request's head is here (borrowed for the call). Either answers, or accepts an upgrade, or hands
-	 * over, or wants the body (sets max_body and complete), or holds the request for later. */
+	 * over, or wants the body (sets max_body and complete; with `waits`, only from http_read on), or
+	 * holds the request for later. */
 	void (*head)(struct request *r, const struct head *h);
 	const void *arg;
 };
@@ -21,6 +22,10 @@ struct request {
 	struct conn *conn;
 	const struct http_service *service;
 	void (*complete)(struct request *r, struct str content);     /* the body is whole */
+	/* Not NULL: the body is not kept but comes here piece by piece, and `content` is none. May answer. */
+	void (*piece)(struct request *r, struct str bytes);
+	/* After http_stream: what was sent is written; sends more. May close the connection. */
+	void (*more)(struct request *r);
 	void (*unreadable)(struct request *r, unsigned status);      /* the body can't be had: must answer; or NULL */
 	void (*gone)(struct request *r);     /* the connection died before the answer; r dies next */
 	void *owner;                         /* the service's */
@@ -31,7 +36,9 @@ struct request {
 	struct body body;
 	struct buf content;
 	char *origin;                        /* of the request, to be echoed; or NULL */
-	bool keep_alive, is_head, receiving;
+	uint64_t brought;                    /* of a body in pieces, when its time was last extended */
+	uint64_t sent_turn;                  /* the net's turn of the last http_send */
+	bool keep_alive, is_head, receiving, expects, waits;
 };
 
 struct http {
@@ -51,6 +58,15 @@ void http_start(struct conn *c);
 void http_answer(struct request *r, unsigned status, const char *type, struct str body, const char *extra);
 /* Answers {"message":…,"errors":{}} with this status. */
 void http_refuse(struct request *r, unsigned status, const char *message);
+/* Reads the body of a request that waits. */
+void http_read(struct request *r);
+/* Answers with a body of `length` bytes, which r->more sends as fast as the client takes them. False: there
+ * is nothing to send (HEAD, 304), and the request has ended. */
+bool http_stream(struct request *r, unsigned status, const char *type, uint64_t length, const char *extra);
+/* Some of that body; `last` ends the request. */
+void http_send(struct request *r, struct str bytes, bool last);
+/* The request is read again once what waits in its connection is written; it is gone now. Only in head(). */
+void http_later(struct request *r);
 /* The request's connection closes after its answer. */
 void http_close_after(struct request *r);
 /* Moves the connection to another worker; the request is gone. Refuses with 503 if that fails. */
