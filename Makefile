@@ -10,7 +10,7 @@ SANITIZE ?=
 VARIANT := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),release)
 B := build/$(VARIANT)
 
-PACKAGES := hiredis libevent_core libjwt jansson libsodium openssl
+PACKAGES := hiredis libevent_core libjwt jansson libsodium openssl libmagic
 # Vendor headers as system headers: their warnings are not ours.
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lwslay -lpthread
@@ -39,7 +39,7 @@ LIB := $(B)/libconfab.a
 ECHO_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/conformance/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 
-all: build/confab ## build the server: build/confab
+all: build/confab web ## build the server: build/confab, and its page
 
 build/confab: $(B)/confab
 	@ln -sf $(VARIANT)/confab $@
@@ -70,6 +70,11 @@ $(B)/unit/%: tests/unit/%.c $(LIB)
 
 unit-binaries: $(UNIT)
 
+# The page; without npm there is none, and the next make tries again.
+web: build/web/.built ## build the page and the other files that the server serves
+build/web/.built: scripts/build-web $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+	@scripts/build-web $(@D)
+
 run: ## install what is missing, build, and serve a chat
 	@scripts/setup
 	@$(MAKE) --no-print-directory -s all
@@ -83,7 +88,7 @@ test: ## run all tests, under ASan and UBSan (SANITIZE= for the release build)
 	@$(MAKE) --no-print-directory -s SANITIZE=$(TEST_SANITIZE) test-binaries
 	@SANITIZE=$(TEST_SANITIZE) scripts/test
 
-test-binaries: $(B)/confab $(B)/confab-conformance $(UNIT) fuzz-replays
+test-binaries: $(B)/confab $(B)/confab-conformance $(UNIT) fuzz-replays web
 	@ln -sf $(VARIANT)/confab build/confab
 
 test-unit test-functions test-wire test-e2e test-fuzz: test-%: ## run one suite
@@ -115,5 +120,6 @@ help: ## this list
 
 -include tests/bench/rules.mk
 -include tests/fuzz/rules.mk
+-include tests/tables/rules.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all asan clean conformance format help layers lint run sample test test-binaries tsan unit-binaries
+.PHONY: all asan clean conformance format help layers lint run sample test test-binaries tsan unit-binaries web

@@ -53,12 +53,16 @@ struct conf {
 	unsigned queue_soft, queue_hard;     /* bytes waiting for one connection */
 	unsigned queue_soft_ms;              /* how long it may stay above the soft limit */
 	unsigned recovery_window_ms;
+	unsigned upload_max_file;    /* bytes */
+	unsigned upload_max_files;   /* in one request */
+	unsigned upload_user_quota, upload_quota, upload_free;       /* megabytes; 0: off */
 	struct conf_rate message_rate, event_rate;
 	unsigned password_rate;      /* wrong ones a minute and user */
 	struct conf_rate connect_rate;
 	unsigned messenger_announce_limit;   /* users online; more are not announced */
 	unsigned gateway_history;    /* messages of a room, told at connection */
 	unsigned room_log_max, user_log_max, history_max;
+	char metrics_token[256];     /* empty: anybody may read the metrics */
 	enum log_level log_level;
 };
 

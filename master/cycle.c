@@ -2,6 +2,7 @@
  * flags, and are let in only while the loop waits; each turn then acts on what came, in a fixed
  * order. */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/assets.h"
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -20,11 +22,13 @@
 #include "master/announce.h"
 #include "master/functions.h"
 #include "master/host.h"
+#include "master/install.h"
 #include "master/lease.h"
 #include "master/listen.h"
 #include "master/master.h"
 #include "master/redis_server.h"
 #include "master/reload.h"
+#include "master/removal.h"
 #include "master/spawn.h"
 #include "master/times.h"
 
@@ -51,6 +55,7 @@ struct master {
 	struct lease lease;
 	struct metrics *metrics;     /* of `workers` workers */
 	struct throttle *connects;
+	struct assets *assets;       /* NULL: the page was not built */
 	unsigned workers;
 	struct crew *crew;
 	int inbox[2];
@@ -269,6 +274,7 @@ static void tend_lease(struct master *m)
 	if (clock_now_ms() < m->second_ms)
 		return;
 	m->second_ms = clock_now_ms() + SECOND_MS;
+	crew_measure(m->crew);
 	if (m->phase != PHASE_RUNNING && m->phase != PHASE_DRAINING)
 		return;
 	const unsigned n = crew_alive(m->crew, alive);
@@ -278,6 +284,7 @@ static void tend_lease(struct master *m)
 		if (anew[i])
 			crew_leased(m->crew, &alive[i]);
 	lease_tell_gone(&m->lease);
+	removal_tick(&m->lease);
 	functions_tick(m->functions);
 }
 
@@ -331,6 +338,19 @@ static bool check_secret(char *why, size_t size)
 	return ok;
 }
 
+/* The page and all that goes with it. A server without them serves all APIs. */
+static bool load_assets(struct master *m, char *why, size_t size)
+{
+	static const char *const places[] = { "@/web", "@/../web", "/usr/share/confab/web", NULL };
+	char dir[PATH_MAX];
+	if (!install_find(places, dir, sizeof(dir))) {
+		log_info("there is no page at /: web/ was not built");
+		return true;
+	}
+	m->assets = assets_load(dir, why, size);
+	return m->assets != NULL;
+}
+
 /* Everything that can fail does so here, before the first child. */
 static bool master_open(struct master *m, worker_fn *worker, char *why, size_t size)
 {
@@ -359,12 +379,15 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 		snprintf(why, size, "shared memory: %s", strerror(errno));
 		return false;
 	}
+	if (!load_assets(m, why, size))
+		return false;
 	m->lease = (struct lease){ .client = m->client,
 		                   .functions = m->functions,
 		                   .host = m->host.id };
 	const struct crew_setup setup = {
 		.body = worker, .host = &m->host, .functions = functions_path(m->functions),
-		.master = m->inbox[WRITE], .metrics = m->metrics, .connects = m->connects, .leave = leave, .arg = m,
+		.master = m->inbox[WRITE], .metrics = m->metrics, .connects = m->connects,
+		.assets = m->assets, .leave = leave, .arg = m,
 	};
 	m->crew = crew_new(&setup, why, size);
 	return m->crew != NULL;
@@ -386,6 +409,7 @@ static void master_close(struct master *m)
 		functions_free(m->functions);
 	if (m->client != NULL)
 		redis_client_free(m->client);
+	assets_free(m->assets);
 	buf_fini(&m->bytes);
 	host_close(&m->host);
 }

@@ -13,12 +13,13 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/token.h"
+#include "common/version.h"
 #include "master/master.h"
 #include "worker/worker.h"
 
 enum { EXIT_USAGE = 2 };
 
-static const char version[] = "confab 0.1.0\n";
+static const char version[] = "confab " CONFAB_VERSION "\n";
 static const char default_file[] = "confab.conf";
 
 /* What the command line asks for. */

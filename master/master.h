@@ -4,6 +4,7 @@
 
 #include "common/conf.h"
 
+struct assets;
 struct master;
 struct metrics;
 struct throttle;
@@ -21,6 +22,7 @@ struct inheritance {
 	const char *functions;       /* path of the Lua library, for messages */
 	struct throttle *connects;   /* connect-rate, of all workers (common/throttle.h) */
 	struct metrics *metrics;     /* the counters of all workers, by index (common/metrics.h) */
+	const struct assets *assets; /* the files to serve (common/assets.h), or NULL */
 };
 
 /* The body of a worker process; given to master_run so that the master does not depend on it.

@@ -19,6 +19,7 @@
 #include "master/child.h"
 #include "master/listen.h"
 #include "master/times.h"
+#include "master/usage.h"
 
 enum { READ, WRITE };                /* the ends of an inbox */
 enum { DRAIN_MARK = -1 };            /* the number of a CHAN_DRAIN that is for the master itself */
@@ -47,6 +48,7 @@ struct crew {
 	struct crew_setup setup;
 	unsigned count;
 	bool keep;                   /* empty places are filled */
+	uint64_t measure_ms;         /* when what the workers use is measured next */
 	unsigned rolled;             /* places before it have been rolled; count: none is left */
 	unsigned char sid_key[32];
 	struct place places[];
@@ -132,6 +134,7 @@ static NORETURN void be_worker(const struct crew *c, const struct place *p, pid_
 		.inbox = p->inbox[READ], .master = c->setup.master, .functions = c->setup.functions,
 		.metrics = c->setup.metrics,
 		.connects = c->setup.connects,
+		.assets = c->setup.assets,
 	};
 	memcpy(in.listeners, p->listeners, sizeof(in.listeners));
 	memcpy(in.sid_key, c->sid_key, sizeof(in.sid_key));
@@ -163,6 +166,34 @@ static void inbox_inherit(struct place *p)
 	buf_fini(&bytes);
 }
 
+/* Before the fork, so that a worker at its first turn is not said to be away. */
+static void count_start(struct metrics *page, const struct place *p)
+{
+	metrics_put(page, METRIC_UP, 1);
+	metrics_put(page, METRIC_STARTS, metrics_get(page, METRIC_STARTS) + 1);
+	metrics_put(page, METRIC_GENERATION, p->generation);
+	metrics_put(page, METRIC_START_TIME, (uint64_t)(clock_wall_ms() / 1000));
+}
+
+static void measure(const struct crew *c, const struct place *p)
+{
+	struct usage usage = { 0 };
+	struct metrics *page = &c->setup.metrics[p->index];
+	if (p->pid == 0 || !usage_read(p->pid, &usage))
+		return;
+	metrics_put(page, METRIC_MEMORY, usage.memory);
+	metrics_put(page, METRIC_FILES, usage.files);
+}
+
+void crew_measure(struct crew *c)
+{
+	if (clock_now_ms() < c->measure_ms)
+		return;
+	c->measure_ms = clock_now_ms() + MEASURE_MS;
+	for (unsigned i = 0; i < c->count; i++)
+		measure(c, &c->places[i]);
+}
+
 static void place_fill(struct crew *c, struct place *p)
 {
 	if (p->told_to_drain)
@@ -171,12 +202,14 @@ static void place_fill(struct crew *c, struct place *p)
 	p->generation = host_next_generation(c->setup.host);
 	p->started_ms = clock_now_ms();
 	pid_t master = getpid();
+	count_start(&c->setup.metrics[p->index], p);
 	p->pid = fork();
 	if (p->pid == 0)
 		be_worker(c, p, master);
 	if (p->pid < 0) {
 		log_error("worker %u: fork: %s", p->index, strerror(errno));
 		p->pid = 0;
+		metrics_end(&c->setup.metrics[p->index]);
 		p->backoff_ms = child_backoff(p->backoff_ms, 0);
 		place_enter(p, PLACE_EMPTY, p->backoff_ms);
 		return;
@@ -273,6 +306,7 @@ void crew_hear(struct crew *c, const struct chan_message *m)
 	struct place *p = &c->places[m->from];
 	if (m->type == CHAN_READY && m->number == p->pid && !p->ready) {
 		p->ready = true;
+		measure(c, p);
 		log_info("worker %u pid=%d serves", p->index, (int)p->pid);
 	}
 	if (p->state == PLACE_SERVING)
@@ -317,7 +351,7 @@ bool crew_reaped(struct crew *c, pid_t pid, int status, struct crew_member *who)
 	p->crashes = p->backoff_ms > 0 ? p->crashes + 1 : 0;
 	log_end(c, p, status);
 	*who = (struct crew_member){ p->index, p->generation };
-	metrics_clear(&c->setup.metrics[p->index]);
+	metrics_end(&c->setup.metrics[p->index]);
 	p->pid = 0;
 	p->ready = false;
 	place_enter(p, PLACE_EMPTY, p->backoff_ms);

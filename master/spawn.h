@@ -19,6 +19,7 @@ struct crew_setup {
 	int master;                  /* to the master's inbox */
 	struct metrics *metrics;     /* a page for each worker */
 	struct throttle *connects;   /* one for all of them */
+	const struct assets *assets; /* or NULL */
 	void (*leave)(void *master);
 	void *arg;
 };
@@ -40,6 +41,8 @@ void crew_start(struct crew *c);
 void crew_tick(struct crew *c);
 /* When the next tick is due; UINT64_MAX: not before something happens. */
 uint64_t crew_due_ms(const struct crew *c);
+/* Puts what the workers use among what they count; once in a while. */
+void crew_measure(struct crew *c);
 /* A worker's CHAN_BEAT or CHAN_READY. */
 void crew_hear(struct crew *c, const struct chan_message *m);
 /* After a pause of our own: nobody is blamed for having been silent meanwhile. */

@@ -12,6 +12,7 @@ enum {
 
 	ADDRESS_WAIT_MS = 3000, /* for the workers of a killed master to leave our ports */
 	SECOND_MS = 1000,       /* lease, functions */
+	MEASURE_MS = 5000,      /* between looks at what the workers use: their descriptors may be many */
 	PAUSE_MS = 3000,        /* a turn that long: we were stopped, and perhaps the workers too */
 
 	REDIS_LEFTOVER_MS = 10000, /* for the redis-server of a killed master to end */

@@ -10,9 +10,12 @@ static const struct mount socketio = { "/socket.io/", &socketio_upper, &mounts_e
 static const struct mount messenger = { "/ws/", &socketio_upper, &mounts_engine, NULL };
 
 const struct http_service mounts[] = {
+	{ "/socket.io/socket.io.", files_head, NULL },       /* the client, as Socket.IO servers have it */
 	{ "/socket.io/", engine_head, &socketio },
 	{ "/ws/", engine_head, &messenger },
 	{ "/room/websocket/", plain_head, NULL },
+	{ "/api/upload/", upload_head, NULL },
+	{ "/uploads/", kept_head, NULL },
 	{ "/", rest_head, NULL },
 	{ 0 }
 };

@@ -15,6 +15,7 @@ struct services {
 	struct calls *calls;         /* store/call.h */
 	struct hub *hub;             /* fanout/hub.h */
 	struct hasher *hasher;       /* domain/hasher.h */
+	struct uploads *uploads;     /* domain/upload.h */
 	struct presence *presence;   /* domain/presence.h */
 	struct lobby *lobby;         /* domain/lobby.h */
 	struct str worker;           /* our name in Redis: HOST.N.GENERATION */
@@ -44,6 +45,7 @@ struct op {
 	struct str user;     /* id of the acting user, in the arena; or STR_NONE */
 	struct str session, take;    /* the socket's recoverable session and its count; or STR_NONE */
 	unsigned status;     /* HTTP status of a good answer; 200 */
+	const char *type;    /* HTTP: what it is, if not JSON; or NULL */
 	struct strs blobs;   /* Socket.IO: binary attachments of the answer */
 	op_fn *then;         /* the API's continuation, set by the domain verb it called */
 	/* Looks at a failure before the asker does; true: it took over. Cleared before it is called. */

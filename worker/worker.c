@@ -21,6 +21,7 @@
 #include "worker/domain/hasher.h"
 #include "worker/domain/lobby.h"
 #include "worker/domain/presence.h"
+#include "worker/domain/upload.h"
 #include "worker/mounts.h"
 #include "worker/socketio/socket.h"
 #include "worker/store/call.h"
@@ -43,6 +44,8 @@ struct worker {
 	struct deadline beat, drain, rest, patience;
 	struct buf message;
 	size_t seen_conns, trimmed_conns;    /* at the last beat; when memory was last given back */
+	struct metrics *page;
+	uint64_t before[METRIC_COUNT];       /* what predecessors at this place have counted */
 	bool serving, draining, quitting;
 };
 
@@ -288,34 +291,59 @@ static void on_stale(void *ctx, struct str feed)
 
 /* --- Metrics --- */
 
-_Static_assert((unsigned)REASON_COUNT <= METRIC_REASONS, "a cell for each reason");
+_Static_assert((unsigned)REASON_COUNT < METRIC_REASONS, "a cell for each reason, and one more");
 
-/* All that is counted anyway, put where the other workers see it. */
-static void publish(const struct worker *w)
+static void put(struct worker *w, unsigned cell, uint64_t n)
 {
-	struct metrics *page = &w->in->metrics[w->in->index];
+	metrics_put(w->page, cell, w->before[cell] + n);
+}
+
+static void put_histogram(struct worker *w, unsigned cell, const struct histogram *h)
+{
+	for (unsigned b = 0; b <= HISTOGRAM_BOUNDS; b++)
+		put(w, cell + b, h->buckets[b]);
+	put(w, cell + HISTOGRAM_BOUNDS + 1, h->sum_us);
+}
+
+static void publish_clients(struct worker *w)
+{
 	const struct plain_counts *plain = plain_counts();
 	size_t feeds, members;
 	hub_counts(w->services.hub, &feeds, &members);
-	const uint64_t cells[METRIC_CLOSED] = {
-		[METRIC_CONNECTIONS] = w->engine.n_sessions + plain->n,
-		[METRIC_TCP] = w->net.n_conns,
-		[METRIC_SOCKETS] = w->sockets.n + plain->n,
-		[METRIC_FEEDS] = feeds,
-		[METRIC_MEMBERS] = members,
-		[METRIC_QUEUE_BYTES] = w->net.queued + w->engine.queued,
-		[METRIC_CALLS_PENDING] = calls_pending(w->services.calls),
-		[METRIC_REDIS_UP] = calls_up(w->services.calls),
-		[METRIC_OPENED] = w->engine.opened + plain->opened,
-		[METRIC_REQUESTS] = w->http.requests,
-		[METRIC_EVENTS] = w->sockets.events + plain->messages,
-		[METRIC_DELIVERIES] = hub_deliveries(w->services.hub),
-		[METRIC_CALLS] = calls_count(w->services.calls),
-	};
-	for (unsigned m = 0; m < METRIC_CLOSED; m++)
-		metrics_put(page, m, cells[m]);
+	put(w, METRIC_CONNECTIONS, w->engine.n_sessions + plain->n);
+	put(w, METRIC_TCP, w->net.n_conns);
+	put(w, METRIC_SOCKETS, w->sockets.n + plain->n);
+	put(w, METRIC_FEEDS, feeds);
+	put(w, METRIC_MEMBERS, members);
+	put(w, METRIC_USERS, hub_users(w->services.hub));
+	put(w, METRIC_QUEUE_BYTES, w->net.queued + w->engine.queued);
+	put(w, METRIC_OPENED, w->engine.opened + plain->opened);
+	put(w, METRIC_EVENTS, w->sockets.events + plain->messages);
+	put(w, METRIC_DELIVERIES, hub_deliveries(w->services.hub));
+	put_histogram(w, METRIC_DELIVERY_TIME, hub_times(w->services.hub));
 	for (unsigned r = 0; r < REASON_COUNT; r++)
-		metrics_put(page, METRIC_CLOSED + r, w->engine.closed[r] + plain->closed[r]);
+		put(w, METRIC_CLOSED + r, w->engine.closed[r] + plain->closed[r]);
+	for (unsigned i = 0; apis[i] != NULL; i++) {
+		const struct api_counts *api = api_counts(apis[i]);
+		put(w, METRIC_API_SOCKETS + i, api->sockets);
+		put(w, METRIC_API_EVENTS + i, api->events);
+	}
+}
+
+/* All that is counted anyway, put where the other workers see it. */
+static void publish(struct worker *w)
+{
+	const struct rest_counts *rest = rest_counts();
+	publish_clients(w);
+	put(w, METRIC_CALLS_PENDING, calls_pending(w->services.calls));
+	put(w, METRIC_REDIS_UP, calls_up(w->services.calls));
+	put(w, METRIC_CALLS, calls_count(w->services.calls));
+	put_histogram(w, METRIC_CALL_TIME, calls_times(w->services.calls));
+	put(w, METRIC_REQUESTS, w->http.requests);
+	for (unsigned class = 0; class < METRIC_CLASSES; class++)
+		put(w, METRIC_RESPONSES + class, rest->responses[class]);
+	put_histogram(w, METRIC_REST_TIME, &rest->times);
+	put(w, METRIC_LOG_DROPPED, log_dropped());
 }
 
 /* --- The loop --- */
@@ -329,6 +357,7 @@ static void tick(struct worker *w)
 	engine_tick(&w->engine);
 	plain_tick();
 	net_tick(&w->net);
+	hub_written(w->services.hub);
 	/* Writing may have ended connections, and with them sessions. */
 	engine_tick(&w->engine);
 	sockets_tick(&w->sockets);
@@ -372,6 +401,7 @@ static void wire(struct worker *w)
 	mounts_engine = &w->engine;
 	w->services.calls = calls_new(w->base, &conf.redis, &redis_owner, w);
 	w->services.hasher = hasher_new(w->base);
+	w->services.uploads = uploads_new(w->base);
 	w->services.hub = hub_new();
 	w->services.metrics = in->metrics;
 	w->services.workers = in->count;
@@ -387,6 +417,8 @@ static void wire(struct worker *w)
 	events_init(&w->services);
 	plain_init(&w->services, &w->deadlines);
 	rest_init(&w->services);
+	upload_init(&w->services);
+	files_init(in->assets);
 }
 
 static void watch(struct worker *w)
@@ -423,6 +455,7 @@ static void unwire(struct worker *w)
 	lobby_free(w->services.lobby);
 	events_fini();
 	hasher_free(w->services.hasher);
+	uploads_free(w->services.uploads);
 	token_keys_free(w->services.keys);
 	ws_free(w->net.ws);
 	for (unsigned i = 0; i < conf.n_listens; i++)
@@ -448,6 +481,8 @@ int worker_main(const struct inheritance *in)
 	struct worker *w = xcalloc(1, sizeof(*w));
 	the_worker = w;
 	w->in = in;
+	w->page = &in->metrics[in->index];
+	metrics_before(w->page, w->before);
 	if (!load_keys(w)) {
 		free(w);
 		return EXIT_FAILURE;

@@ -29,8 +29,9 @@ struct raw_event {
 	struct strs blobs;           /* its binary attachments */
 };
 
-/* A token will do for NEEDS_TOKEN: whether op->user still is somebody, the handler asks. */
-enum { NEEDS_USER = 1, NEEDS_TOKEN = 2 };
+/* A token will do for NEEDS_TOKEN: whether op->user still is somebody, the handler asks. NEEDS_SCRAPER: the
+ * metrics-token, if there is one. */
+enum { NEEDS_USER = 1, NEEDS_TOKEN = 2, NEEDS_SCRAPER = 4 };
 
 enum { HEAR_MORE = 8 };
 

@@ -2,10 +2,13 @@
 #ifndef CONFAB_DOOR_H
 #define CONFAB_DOOR_H
 
+#include "common/metrics.h"
 #include "worker/api/api.h"
 #include "worker/domain/user.h"
 #include "worker/net/http.h"
 #include "worker/socketio/socket.h"
+
+struct assets;
 
 /* events.c: what stands behind the namespaces of Socket.IO. */
 extern const struct socket_app events_app;
@@ -24,7 +27,26 @@ struct socket *events_asker(const struct op *op);
 
 /* rest.c: the `head` of the service at "/". */
 void rest_head(struct request *r, const struct head *h);
+/* Answers the request that op->asker is with what is wrong. */
+void rest_refuse(struct op *op, const struct fault *fault);
 void rest_init(const struct services *services);
+struct rest_counts {
+	uint64_t responses[METRIC_CLASSES];  /* by the first digit of their status */
+	struct histogram times;
+};
+const struct rest_counts *rest_counts(void);
+
+/* files.c: answers with a file that goes by this path, where the REST APIs have none; false: there is none. */
+MUST_USE bool files_answer(struct request *r, const struct head *h);
+/* The `head` of paths at which there are only files. */
+void files_head(struct request *r, const struct head *h);
+/* `assets` (common/assets.h) may be NULL: no files at all. */
+void files_init(const struct assets *assets);
+
+/* upload.c: the `head` of the path to which files are uploaded, and of that below which they lie. */
+void upload_head(struct request *r, const struct head *h);
+void kept_head(struct request *r, const struct head *h);
+void upload_init(const struct services *services);
 
 /* plain.c: the `head` of paths at which APIs have plain WebSockets; for what is below them that of rest.c. */
 void plain_head(struct request *r, const struct head *h);
@@ -48,6 +70,11 @@ void plain_identify(const struct op *op, int64_t expires_s);
 void refresh_feed(const struct services *services, struct str feed);
 
 /* api.c */
+/* What each API has and got; kept by the doors. */
+struct api_counts {
+	uint64_t sockets, events;
+};
+struct api_counts *api_counts(const struct api *api);
 /* Verifies a token; the claims live in the op's arena. */
 MUST_USE enum err api_verify(struct op *op, struct str token, struct claims *out);
 /* Whether an event on a user's own feed says that they came into a room or out of one … */

@@ -15,6 +15,7 @@
 struct place {
 	struct nsp nsp;
 	const struct api *api;
+	struct api_counts *counts;
 	struct map rows;
 	const struct api_event *any;
 	char name[];
@@ -233,6 +234,7 @@ static void on_event(struct socket *s, const struct sio_packet *p, struct strs b
 	if (row == NULL)
 		row = place->any;
 	op->row = row;
+	place->counts->events++;
 	if (!session_allow(s->session)) {
 		op_fail(op, ERR_RATE, NULL, NULL);
 	} else if (row == NULL) {
@@ -295,6 +297,7 @@ static void on_connect(struct socket *s, struct str auth)
 	const struct origin *o = s->session->origin;
 	struct handshake h = { .auth = arena_str(&op->arena, auth), .headers = STR("{}") };
 	op->api = place_of(s)->api;
+	place_of(s)->counts->sockets++;
 	if (recovers(op->api))
 		op->row = read_arrival(op, s, h.auth);
 	if (o != NULL) {
@@ -384,6 +387,7 @@ void events_unfollow(const struct op *asked, struct str room)
 static void on_closed(struct socket *s, enum reason why)
 {
 	bool leaves = why == REASON_LEFT || why == REASON_DISCONNECTED || why == REASON_EVENTS_LOST;
+	place_of(s)->counts->sockets--;
 	if (place_of(s)->api->closed != NULL)
 		place_of(s)->api->closed(door.services, socket_sid(s), leaves);
 	if (s->take[0] != '\0' && why != REASON_TAKEN_OVER)
@@ -455,6 +459,7 @@ static struct place *place_new(struct str name, const struct api *api)
 	place->name[name.len] = ' ';
 	memcpy(place->name + name.len + 1, api_name.p, api_name.len);
 	place->api = api;
+	place->counts = api_counts(api);
 	place->nsp = (struct nsp){
 		.encoder = { .encode = encode, .apply = apply, .applies = applies },
 		.name = { place->name, name.len },

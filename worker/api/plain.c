@@ -19,6 +19,7 @@ enum { GREETING_MS = 10000 };
 struct place {
 	struct encoder encoder;
 	const struct api *api;
+	struct api_counts *counts;
 };
 
 /* One client. Its link: in `all`; in `slow`, to be closed at the end of the turn; in `dying`, over. */
@@ -56,6 +57,7 @@ static void forget(struct plain *p, enum reason why)
 	log_debug("websocket user=%.*s ended: %s", STR_ARG(p->peer.user), reason_text(why));
 	door.counts.closed[why]++;
 	door.counts.n--;
+	place_of(p)->counts->sockets--;
 	p->conn = NULL;
 	op_orphan(&p->ops);
 	peer_fini(door.services->hub, &p->peer);
@@ -171,9 +173,10 @@ static void on_heard(struct conn *c)
 	deadline_set(&door.silence, &c->deadline);
 }
 
-static void on_message(struct conn *c UNUSED, bool binary UNUSED, struct str bytes UNUSED)
+static void on_message(struct conn *c, bool binary UNUSED, struct str bytes UNUSED)
 {
 	door.counts.messages++;
+	place_of(c->owner)->counts->events++;
 }
 
 static void on_closed(struct conn *c, enum reason why)
@@ -302,6 +305,7 @@ void plain_head(struct request *r, const struct head *h)
 		return;
 	}
 	door.counts.n++;
+	place->counts->sockets++;
 	door.counts.opened++;
 	conn_cork(c, true);
 	on_heard(c);
@@ -348,6 +352,7 @@ static void find_places(void)
 			door.places[door.n_places++] = (struct place){
 				.encoder = { .encode = encode, .apply = apply, .applies = applies },
 				.api = apis[i],
+				.counts = api_counts(apis[i]),
 			};
 }
 

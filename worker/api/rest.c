@@ -1,21 +1,39 @@
 /* The REST door: a request becomes a row's handler, an op's answer its response. The order of refusals:
- * path (404), method (405), token (401), media type (415), body (413, 400), fields (422). */
+ * path (404, unless files.c has it), method (405), token (401), media type (415), body (413, 400), fields (422). */
 #include "worker/api/door.h"
 
+#include <sodium.h>
 #include <stdio.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
 
 enum { REST_MAX_BODY = 1000000, MAX_SEGMENTS = 8 };
 
 static const struct services *services;
+static struct rest_counts counts;
 
 /* A route taken: what its handler needs until the body is there. */
 struct visit {
 	const struct api_route *route;
 	void *args;
 	struct str path, query, token;       /* raw, in the op's arena */
+	uint64_t begun_us;
 };
 
 /* --- Answers --- */
+
+static void count(const struct op *op, unsigned status)
+{
+	const struct visit *v = op->row;
+	counts.responses[status / 100]++;
+	histogram_add(&counts.times, (int64_t)(clock_exact_us() - v->begun_us));
+}
+
+const struct rest_counts *rest_counts(void)
+{
+	return &counts;
+}
 
 /* Whether it is for the client to know which field is to blame: with other errors it is an argument
  * of a Redis function. */
@@ -26,10 +44,11 @@ static bool has_field(const struct fault *fault)
 
 static void request_replied(struct op *op, struct str json)
 {
-	http_answer(op->asker, op->status, "application/json", json, NULL);
+	count(op, op->status);
+	http_answer(op->asker, op->status, op->type != NULL ? op->type : "application/json", json, NULL);
 }
 
-static void request_failed(struct op *op, const struct fault *fault)
+void rest_refuse(struct op *op, const struct fault *fault)
 {
 	struct buf body = { 0 };
 	struct json_out j = json_out(&body);
@@ -57,6 +76,12 @@ static void request_failed(struct op *op, const struct fault *fault)
 		snprintf(retry, sizeof(retry), "Retry-After: 1\r\n");
 	http_answer(op->asker, err_status(fault->code), "application/json", buf_view(&body), retry);
 	buf_fini(&body);
+}
+
+static void request_failed(struct op *op, const struct fault *fault)
+{
+	count(op, err_status(fault->code));
+	rest_refuse(op, fault);
 }
 
 static const struct asker_vt request_asker = { .reply = request_replied, .fail = request_failed };
@@ -234,18 +259,33 @@ static bool is_json(const struct head *h)
 	return str_eq_nocase(str_trim(str_cut(&type, ';')), STR("application/json"));
 }
 
+static struct str shown_token(struct op *op, const struct head *h)
+{
+	const struct handshake shown = { .auth = STR("{}"), .authorization = head_field(h, "authorization") };
+	return api_token(op, &shown);
+}
+
+/* Whether it shows the metrics-token, if there is one. */
+static bool is_scraper(struct op *op, const struct head *h)
+{
+	const struct str wanted = str_z(conf.metrics_token), token = shown_token(op, h);
+	return wanted.len == 0 ||
+	       (token.len == wanted.len && sodium_memcmp(token.p, wanted.p, wanted.len) == 0);
+}
+
 /* What can be told from the head alone; the token is checked before a byte of the body is read. */
 static enum err check_head(struct op *op, struct visit *v, const struct head *h)
 {
 	struct claims claims;
 	if (v->route->needs & (NEEDS_USER | NEEDS_TOKEN)) {
-		struct handshake shown = { .auth = STR("{}"), .authorization = head_field(h, "authorization") };
-		v->token = arena_str(&op->arena, api_token(op, &shown));
+		v->token = arena_str(&op->arena, shown_token(op, h));
 		enum err e = api_verify(op, v->token, &claims);
 		if (e != ERR_OK)
 			return e;
 		op->user = claims.sub;
 	}
+	if (v->route->needs & NEEDS_SCRAPER && !is_scraper(op, h))
+		return ERR_UNAUTHENTICATED;
 	return has_body(v->route) && announces_body(h) && !is_json(h) ? ERR_MEDIA_TYPE : ERR_OK;
 }
 
@@ -258,6 +298,7 @@ static void begin(struct request *r, const struct head *h, const struct api_rout
 		.args = arena_alloc(&op->arena, route->size),
 		.path = arena_str(&op->arena, h->path),
 		.query = arena_str(&op->arena, h->query),
+		.begun_us = clock_exact_us(),
 	};
 	op->row = v;
 	enum err e = check_head(op, v, h);
@@ -274,6 +315,7 @@ static void begin(struct request *r, const struct head *h, const struct api_rout
 
 static void refuse(struct request *r, const struct buf *allow)
 {
+	counts.responses[4]++;
 	if (allow->len == 0) {
 		http_refuse(r, err_status(ERR_NOT_FOUND), err_text(ERR_NOT_FOUND));
 		return;
@@ -289,7 +331,7 @@ void rest_head(struct request *r, const struct head *h)
 	const struct api_route *route = find_route(h->method, h->path, &allow);
 	if (route != NULL)
 		begin(r, h, route);
-	else
+	else if (allow.len > 0 || !files_answer(r, h))
 		refuse(r, &allow);
 	buf_fini(&allow);
 }
