@@ -110,7 +110,7 @@ static bool read_file(const char *path, struct str *out)
 static void etag_make(struct asset_form *form)
 {
 	unsigned char hash[HASH];
-	const size_t len = HASH / 3 * 4;
+	const size_t len = sizeof(hash) / 3 * 4;
 	crypto_generichash(hash, sizeof(hash), (const unsigned char *)form->bytes.p, form->bytes.len, NULL, 0);
 	form->etag[0] = '"';
 	id_encode(form->etag + 1, hash, sizeof(hash));
