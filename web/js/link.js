@@ -4,6 +4,7 @@ import { io } from '/socket.io/socket.io.esm.min.js';
 import { changed } from './model.js';
 
 const NO_ANSWER_MS = 8000;
+const REPLAY_MS = 10000;
 
 export const link = {
 	channels: null, messenger: null,
@@ -33,17 +34,32 @@ function readEngine() {
 // What comes with every connection, and so is no replay.
 const GREETINGS = new Set(['authenticated', 'pong']);
 
-// What is heard before the answer to a ping was replayed: the server writes it before all else.
+// When that happened which an event tells; NaN where it does not say.
+function timeOf(body) {
+	return Date.parse(body?.message?.createdAt ?? body?.updatedAt ?? body?.createdAt);
+}
+
+// What had happened before the server answers a ping was replayed, whenever it arrives: the room's log may
+// have to be read first.
 async function countReplay() {
 	const back = { recovered: link.channels.recovered, replayed: 0, tookMs: performance.now() - link.since };
-	const count = (name) => { back.replayed += !GREETINGS.has(name); };
-	link.channels.onAny(count);
+	let now = Infinity;      // by the server's clock
+	const count = (name, body) => {
+		const at = timeOf(body);
+		if (GREETINGS.has(name) || (Number.isNaN(at) ? now < Infinity : at >= now))
+			return;
+		back.replayed++;
+		link.replayed++;
+		changed('status');
+	};
 	link.last = back;
-	if (back.recovered)
-		await link.channels.timeout(NO_ANSWER_MS).emitWithAck('ping').catch(() => {});
-	link.channels.offAny(count);
-	link.replayed += back.replayed;
 	changed('status');
+	if (!back.recovered)
+		return;
+	link.channels.onAny(count);
+	setTimeout(() => link.channels.offAny(count), REPLAY_MS);
+	const answer = await link.channels.timeout(NO_ANSWER_MS).emitWithAck('ping').catch(() => null);
+	now = answer?.timestamp ?? Date.now();
 }
 
 function connected() {
