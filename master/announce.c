@@ -29,8 +29,8 @@ static void put_listens(void)
 		else
 			printf("/   %s at namespace \"/\"\n", l->root);
 	}
-	printf("  on each: REST, namespaces /channels /gateway /lobby /messenger, /chat at path /ws/,\n"
-	       "           WebSocket /room/websocket\n");
+	printf("  on each: the page at /, REST (see /api), WebSocket /room/websocket, /metrics,\n"
+	       "           namespaces /channels /gateway /lobby /messenger, and /chat at path /ws/\n");
 }
 
 static void put_redis(const char *redis_log)
