@@ -106,19 +106,6 @@ reads('user_get', function(id)
 	return { user_json(u) }
 end)
 
--- One user by name.
--- keys: user:name:NAME, user:ID
--- args: username (any case)
--- reply: user
--- publishes: nothing
--- errors: NOUSER user (deleted ones too)
-reads('user_named', function(username)
-	local id = username_holder(username)
-	local u = id and user_load(id)
-	if not u or u.deleted then refuse('NOUSER', 'user') end
-	return { user_json(u) }
-end)
-
 -- All users that are not deleted, by lower-case username.
 -- keys: users, user:name:NAME, user:ID, online
 -- args: after("" or a username) limit

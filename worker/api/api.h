@@ -71,9 +71,8 @@ struct api {
 	void (*hello)(struct op *op, const struct handshake *h);
 	/* Says a live event in this API's words, which may take several of its events: for the nth, adds
 	 * its name and arguments, as elements of an array that is open already (plain WebSockets: one JSON
-	 * text). HEAR_NONE: no more;
-	 * HEAR_MORE besides an audience: the same clients hear one more, and have heard the live event only
-	 * then. */
+	 * text). HEAR_NONE: no more. HEAR_MORE besides an audience: the same clients hear one more, and
+	 * have heard the live event only then. */
 	enum audience (*encode)(const struct feed_event *e, unsigned nth, struct json_out *out);
 	/* What to acknowledge for a failure (JSON), in the arena; and what to emit beside it. Plain
 	 * WebSockets: a string, which is the last message and the reason of the close. */

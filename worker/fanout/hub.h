@@ -104,8 +104,9 @@ bool hub_is_member(const struct peer *p, struct str feed);
 void hub_tick(struct hub *h);
 /* After the turn's writing: notes how long the messages took that were told in it. */
 void hub_written(struct hub *h);
-/* Members and feeds of this worker, for metrics; and users who are here. */
+/* Feeds and members of this worker, for metrics. */
 void hub_counts(const struct hub *h, size_t *feeds, size_t *members);
+/* Users who are here. */
 size_t hub_users(const struct hub *h);
 /* Events queued for a member so far. */
 uint64_t hub_deliveries(const struct hub *h);
