@@ -91,10 +91,17 @@ test: ## run all tests, under ASan and UBSan (SANITIZE= for the release build)
 test-binaries: $(B)/confab $(B)/confab-conformance $(UNIT) fuzz-replays web
 	@ln -sf $(VARIANT)/confab build/confab
 
-test-unit test-functions test-wire test-e2e test-fuzz: test-%: ## run one suite
+test-unit test-functions test-wire test-e2e test-faults test-fuzz: test-%: ## run one suite
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory -s SANITIZE=$(TEST_SANITIZE) test-binaries
 	@SANITIZE=$(TEST_SANITIZE) scripts/test $*
+
+faults: ## run the faults at their whole size, checked and as released (half an hour)
+	@scripts/setup --test
+	@$(MAKE) --no-print-directory -s SANITIZE=address,undefined test-binaries
+	@$(MAKE) --no-print-directory -s all
+	@FULL=1 CONFAB_VARIANT=address-undefined scripts/test faults
+	@FULL=1 CONFAB_VARIANT=release scripts/test faults
 
 asan: ; @$(MAKE) SANITIZE=address,undefined ## build the checked variant
 tsan: ; @$(MAKE) SANITIZE=thread ## build with the thread sanitizer
@@ -122,4 +129,4 @@ help: ## this list
 -include tests/fuzz/rules.mk
 -include tests/tables/rules.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all asan clean conformance format help layers lint run sample test test-binaries tsan unit-binaries web
+.PHONY: all asan clean conformance faults format help layers lint run sample test test-binaries tsan unit-binaries web
