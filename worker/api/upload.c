@@ -1,4 +1,4 @@
-/* The door for files. What comes is checked and written as it comes, so that none of it is kept in memory; the
+/* The door for files. What comes is checked and written as it comes, so that little of it is kept in memory; the
  * token and the space there is are looked at before a byte of it is read. What is asked for is sent as fast as
  * the client takes it, a piece at a time. */
 #include "worker/domain/upload.h"
@@ -30,12 +30,14 @@ struct receipt {
 	struct multipart multipart;
 	struct upload *upload;
 	struct str user;
+	struct list ops;             /* a flush under way */
 	bool in_file;                /* the part under way is one */
 	bool over;                   /* the last part is whole */
 };
 
 static void receipt_free(struct receipt *in)
 {
+	op_orphan(&in->ops);
 	if (in->upload != NULL)
 		upload_drop(in->upload);
 	multipart_fini(&in->multipart);
@@ -84,6 +86,32 @@ static enum err take_event(struct receipt *in, enum multipart_event event, struc
 	}
 }
 
+static void flushed(struct op *op, const void *result UNUSED)
+{
+	struct request *r = op->asker;
+	op_reply(op, STR_NONE);
+	http_read(r);
+}
+
+static void flush_replied(struct op *op UNUSED, struct str json UNUSED)
+{
+}
+
+static void flush_failed(struct op *op, const struct fault *why)
+{
+	end_badly(op->asker, why);
+}
+
+static const struct asker_vt flusher = { .reply = flush_replied, .fail = flush_failed };
+
+/* The rest of the body waits until the disk has what there is. */
+static void flush(struct request *r)
+{
+	struct receipt *in = r->owner;
+	http_wait(r);
+	upload_flush(op_new(services, &flusher, r, &in->ops), in->upload, flushed);
+}
+
 static void on_piece(struct request *r, struct str bytes)
 {
 	struct receipt *in = r->owner;
@@ -96,6 +124,8 @@ static void on_piece(struct request *r, struct str bytes)
 			return;
 		}
 	}
+	if (upload_is_full(in->upload))
+		flush(r);
 }
 
 static void on_unreadable(struct request *r, unsigned status)
@@ -172,6 +202,7 @@ static void allowed(struct op *op, const void *result UNUSED)
 	struct receipt *in = xcalloc(1, sizeof(*in));
 	in->multipart = ((const struct announced *)op->row)->multipart;
 	in->upload = upload_new();
+	list_init(&in->ops);
 	in->user = arena_str(&in->arena, op->user);
 	r->owner = in;
 	r->unreadable = on_unreadable;

@@ -1,6 +1,7 @@
-/* Uploaded files. Chunks are written on the loop, into the page cache; a thread of its own finds out what the
- * files are and waits for the disk to have them. Then Redis takes them, and they get their final names: a file
- * that nobody knows has no place where it could stay. */
+/* Uploaded files. What comes is gathered in memory, a little of it for each request. A thread of its own makes the
+ * files, writes to them, finds out what they are and waits for the disk to have them, since any of this may take a
+ * disk seconds. Then Redis takes them, and they get their final names: a file that nobody knows has no place where
+ * it could stay. */
 #include "worker/domain/upload.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ enum {
 	LOOKED_AT = 64 * 1024,       /* bytes of a file that tell what it is */
 	PATH_SIZE = 300,
 	MEGABYTE = 1000000,
-	FREE_CHECK = 1 << 20,        /* so often, in bytes, the disk is asked how full it is */
+	FULL = 128 * 1024,           /* of a request's bytes in memory */
 };
 
 static const struct function fn_allow = { .name = "upload_allow", .reads = true };
@@ -43,8 +44,9 @@ struct uploads {
 
 struct file {
 	char id[UPLOAD_ID + 1];
-	int fd;                      /* -1: closed */
+	int fd;                      /* -1: none yet, or closed */
 	uint64_t size;
+	struct buf waiting;          /* its latest bytes, not written yet */
 	struct str original;
 	const struct upload_type *type;      /* NULL: not known, or not accepted */
 	bool kept;
@@ -57,6 +59,8 @@ struct upload {
 	struct file files[UPLOAD_FILES_MAX];
 	unsigned n;
 	enum err outcome;            /* of the job */
+	int error;                   /* errno of what failed in it; 0: nothing did */
+	bool busy, dropped;          /* a flush is under way; nobody wants it any more */
 };
 
 /* --- Paths --- */
@@ -98,7 +102,7 @@ bool upload_id_valid(struct str id)
 	return id.len == UPLOAD_ID;
 }
 
-/* --- To disk --- */
+/* --- Gathered --- */
 
 static enum err blame(struct fault *why, enum err code, const char *detail)
 {
@@ -106,25 +110,6 @@ static enum err blame(struct fault *why, enum err code, const char *detail)
 	if (code == ERR_INVALID)
 		why->field = STR("file");
 	return code;
-}
-
-static enum err disk_failed(struct fault *why, const char *what)
-{
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) {
-		log_warn("uploads: %s: %s", what, strerror(errno));
-		return blame(why, ERR_NO_SPACE, NULL);
-	}
-	log_error("uploads: %s: %s", what, strerror(errno));
-	return blame(why, ERR_INTERNAL, NULL);
-}
-
-/* Redis writes to the same disk, as a rule: the last of it is not for uploads. */
-static bool disk_is_full(int fd)
-{
-	struct statvfs disk;
-	if (conf.upload_free == 0 || fstatvfs(fd, &disk) < 0)
-		return false;
-	return (uint64_t)disk.f_bavail * disk.f_frsize < (uint64_t)conf.upload_free * MEGABYTE;
 }
 
 struct upload *upload_new(void)
@@ -137,18 +122,8 @@ unsigned upload_count(const struct upload *u)
 	return u->n;
 }
 
-static int create(const char *path)
-{
-	enum { FLAGS = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC };
-	int fd = open(path, FLAGS, 0600);
-	if (fd < 0 && errno == ENOENT && make_dirs(path))
-		fd = open(path, FLAGS, 0600);
-	return fd;
-}
-
 enum err upload_begin(struct upload *u, struct str name, struct fault *why)
 {
-	char path[PATH_SIZE];
 	const char *wrong;
 	struct str original;
 	if (u->n == conf.upload_max_files || u->n == UPLOAD_FILES_MAX)
@@ -157,13 +132,73 @@ enum err upload_begin(struct upload *u, struct str name, struct fault *why)
 		return blame(why, ERR_INVALID, wrong);
 	struct file *f = &u->files[u->n];
 	make_id(f->id);
-	new_path(path, f->id);
-	f->fd = create(path);
-	if (f->fd < 0)
-		return disk_failed(why, path);
+	f->fd = -1;
 	f->original = arena_str(&u->arena, original);
 	u->n++;
-	return disk_is_full(f->fd) ? blame(why, ERR_NO_SPACE, NULL) : ERR_OK;
+	return ERR_OK;
+}
+
+enum err upload_write(struct upload *u, struct str bytes, struct fault *why)
+{
+	struct file *f = &u->files[u->n - 1];
+	if (bytes.len > conf.upload_max_file - f->size)
+		return blame(why, ERR_TOO_LARGE, "The file is too large");
+	buf_str(&f->waiting, bytes);
+	f->size += bytes.len;
+	return ERR_OK;
+}
+
+enum err upload_end(struct upload *u, struct fault *why)
+{
+	return u->files[u->n - 1].size == 0 ? blame(why, ERR_INVALID, "is empty") : ERR_OK;
+}
+
+bool upload_is_full(const struct upload *u)
+{
+	size_t waiting = 0;
+	for (unsigned i = 0; i < u->n; i++)
+		waiting += u->files[i].waiting.len;
+	return waiting >= FULL;
+}
+
+static void close_file(struct file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+}
+
+static void remove_file(struct file *f)
+{
+	char path[PATH_SIZE];
+	new_path(path, f->id);
+	unlink(path);
+	close_file(f);
+}
+
+void upload_drop(struct upload *u)
+{
+	u->dropped = true;
+	if (u->busy)
+		return;      /* until the flush ends */
+	for (unsigned i = 0; i < u->n; i++) {
+		buf_fini(&u->files[i].waiting);
+		if (!u->files[i].kept)
+			remove_file(&u->files[i]);
+	}
+	arena_fini(&u->arena);
+	free(u);
+}
+
+/* --- In the thread: to disk --- */
+
+static int create(const char *path)
+{
+	enum { FLAGS = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC };
+	int fd = open(path, FLAGS, 0600);
+	if (fd < 0 && errno == ENOENT && make_dirs(path))
+		fd = open(path, FLAGS, 0600);
+	return fd;
 }
 
 static bool write_all(int fd, struct str bytes)
@@ -179,44 +214,46 @@ static bool write_all(int fd, struct str bytes)
 	return true;
 }
 
-enum err upload_write(struct upload *u, struct str bytes, struct fault *why)
+/* Redis writes to the same disk, as a rule: the last of it is not for uploads. */
+static bool disk_is_full(int fd)
 {
-	struct file *f = &u->files[u->n - 1];
-	if (bytes.len > conf.upload_max_file - f->size)
-		return blame(why, ERR_TOO_LARGE, "The file is too large");
-	if (!write_all(f->fd, bytes))
-		return disk_failed(why, "write");
-	bool check = f->size / FREE_CHECK != (f->size + bytes.len) / FREE_CHECK;
-	f->size += bytes.len;
-	return check && disk_is_full(f->fd) ? blame(why, ERR_NO_SPACE, NULL) : ERR_OK;
+	struct statvfs disk;
+	if (conf.upload_free == 0 || fstatvfs(fd, &disk) < 0)
+		return false;
+	return (uint64_t)disk.f_bavail * disk.f_frsize < (uint64_t)conf.upload_free * MEGABYTE;
 }
 
-enum err upload_end(struct upload *u, struct fault *why)
+static enum err failed(struct upload *u)
 {
-	return u->files[u->n - 1].size == 0 ? blame(why, ERR_INVALID, "is empty") : ERR_OK;
+	u->error = errno;
+	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_NO_SPACE : ERR_INTERNAL;
 }
 
-static void close_file(struct file *f)
-{
-	if (f->fd >= 0)
-		close(f->fd);
-	f->fd = -1;
-}
-
-void upload_drop(struct upload *u)
+static enum err write_waiting(struct upload *u, struct file *f)
 {
 	char path[PATH_SIZE];
-	for (unsigned i = 0; i < u->n; i++) {
-		close_file(&u->files[i]);
-		new_path(path, u->files[i].id);
-		if (!u->files[i].kept)
-			unlink(path);
+	new_path(path, f->id);
+	if (f->fd < 0)
+		f->fd = create(path);
+	if (f->fd >= 0 && disk_is_full(f->fd))
+		return ERR_NO_SPACE;
+	if (f->fd >= 0 && write_all(f->fd, buf_view(&f->waiting))) {
+		buf_fini(&f->waiting);
+		return ERR_OK;
 	}
-	arena_fini(&u->arena);
-	free(u);
+	return failed(u);
 }
 
-/* --- In the thread --- */
+static void write_out(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, job);
+	u->outcome = ERR_OK;
+	for (unsigned i = 0; i < u->n && u->outcome == ERR_OK; i++)
+		if (u->files[i].waiting.len > 0)
+			u->outcome = write_waiting(u, &u->files[i]);
+}
+
+/* --- In the thread: what it is --- */
 
 /* What is inside of archives and of old office documents is nobody's business here, and the parsers for it
  * are those that had most holes. */
@@ -243,18 +280,75 @@ static enum err look(struct uploads *uploads, struct file *f)
 	return f->type != NULL ? ERR_OK : ERR_MEDIA_TYPE;
 }
 
-static void work(struct job *job)
+static void write_and_look(struct job *job)
 {
 	struct upload *u = CONTAINER_OF(job, struct upload, job);
 	struct uploads *uploads = u->uploads;
+	write_out(job);
 	if (uploads->magic == NULL)
 		uploads->magic = open_magic();
-	u->outcome = uploads->magic != NULL ? ERR_OK : ERR_UNAVAILABLE;
+	if (uploads->magic == NULL)
+		u->outcome = ERR_UNAVAILABLE;
 	for (unsigned i = 0; i < u->n && u->outcome == ERR_OK; i++)
 		u->outcome = look(uploads, &u->files[i]);
 	for (unsigned i = 0; i < u->n && u->outcome == ERR_OK; i++)
 		if (fsync(u->files[i].fd) < 0)
-			u->outcome = errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_INTERNAL;
+			u->outcome = failed(u);
+	/* Giving back the space of a large file takes its time, too. */
+	for (unsigned i = 0; i < u->n && u->outcome != ERR_OK; i++)
+		remove_file(&u->files[i]);
+}
+
+/* --- On the loop: written --- */
+
+static void log_failure(const struct upload *u)
+{
+	if (u->error == 0)
+		return;
+	if (u->outcome == ERR_NO_SPACE)
+		log_warn("uploads: %s", strerror(u->error));
+	else
+		log_error("uploads: %s", strerror(u->error));
+}
+
+static void flushed(struct job *job)
+{
+	struct op *op = job->op;
+	const struct upload *u = op->held;
+	log_failure(u);
+	if (op->asker == NULL)
+		op_reply(op, STR_NONE);
+	else if (u->outcome != ERR_OK)
+		op_fail(op, u->outcome, NULL, NULL);
+	else
+		op->then(op, NULL);
+}
+
+/* Whichever way its op ended. */
+static void flush_over(struct op *op)
+{
+	union { const void *held; struct upload *u; } it = { op->held };
+	it.u->busy = false;
+	if (it.u->dropped)
+		upload_drop(it.u);
+}
+
+static void begin_job(struct op *op, struct upload *u, op_fn *then, void (*cleanup)(struct op *op))
+{
+	op->then = then;
+	op->held = u;
+	op->cleanup = cleanup;
+	u->uploads = op->services->uploads;
+	u->job.op = op;
+	jobs_add(u->uploads->jobs, &u->job);
+}
+
+void upload_flush(struct op *op, struct upload *u, op_fn *then)
+{
+	u->busy = true;
+	u->job.work = write_out;
+	u->job.finish = flushed;
+	begin_job(op, u, then, flush_over);
 }
 
 /* --- Kept --- */
@@ -339,6 +433,7 @@ static void finish(struct job *job)
 {
 	struct upload *u = CONTAINER_OF(job, struct upload, job);
 	struct op *op = job->op;
+	log_failure(u);
 	for (unsigned i = 0; i < u->n; i++)
 		close_file(&u->files[i]);
 	if (op->asker == NULL)
@@ -353,14 +448,9 @@ static void finish(struct job *job)
 
 void upload_keep(struct op *op, struct upload *u, op_fn *then)
 {
-	op->then = then;
-	op->held = u;
-	op->cleanup = drop_held;
-	u->uploads = op->services->uploads;
-	u->job.op = op;
-	u->job.work = work;
+	u->job.work = write_and_look;
 	u->job.finish = finish;
-	jobs_add(u->uploads->jobs, &u->job);
+	begin_job(op, u, then, drop_held);
 }
 
 static void allowed(struct op *op, const struct strs *reply UNUSED)

@@ -14,17 +14,22 @@ struct uploads *uploads_new(struct event_base *base);
 void uploads_free(struct uploads *u);
 
 /* The files of one request. What the verbs on it return is in *why, too; after an error only upload_drop
- * is left to do. ERR_NO_SPACE: the disk is full, or would be. */
+ * is left to do. */
 struct upload;
 struct upload *upload_new(void);
 /* A file begins; `name` is the client's. ERR_INVALID. */
 MUST_USE enum err upload_begin(struct upload *u, struct str name, struct fault *why);
-/* Some of its content. ERR_TOO_LARGE. */
+/* Some of its content; it waits in memory for upload_flush. ERR_TOO_LARGE. */
 MUST_USE enum err upload_write(struct upload *u, struct str bytes, struct fault *why);
 /* It is whole. ERR_INVALID: it is empty. */
 MUST_USE enum err upload_end(struct upload *u, struct fault *why);
 unsigned upload_count(const struct upload *u);
-/* Removes what is not kept, and frees. */
+/* Whether so much waits that it should be flushed before more comes. */
+bool upload_is_full(const struct upload *u);
+/* Writes what waits, off the loop; `then` gets NULL. Meanwhile only upload_drop may be called. ERR_NO_SPACE: the
+ * disk is full, or would be. */
+void upload_flush(struct op *op, struct upload *u, op_fn *then);
+/* Removes what is not kept, and frees; after a flush, if one is under way. */
 void upload_drop(struct upload *u);
 
 /* Whether the user may upload so many bytes; `then` gets NULL. ERR_NO_SPACE. */

@@ -327,6 +327,12 @@ static void begin_body(struct request *r, const struct head *h)
 		http_read(r);
 }
 
+void http_wait(struct request *r)
+{
+	r->waits = true;
+	deadline_clear(&r->conn->deadline);
+}
+
 void http_read(struct request *r)
 {
 	r->waits = false;
@@ -337,6 +343,7 @@ void http_read(struct request *r)
 	deadline_set(&r->conn->net->http->body, &r->conn->deadline);
 	if (r->expects)
 		conn_bytes(r->conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+	r->expects = false;
 	conn_resume(r->conn);
 }
 
@@ -423,7 +430,7 @@ static size_t take_head(struct conn *c, struct str bytes)
 /* The bytes of a slow body that is not kept only have to keep coming. */
 static void extend_time(struct request *r)
 {
-	if (r->body.total - r->brought < BROUGHT_AT_LEAST)
+	if (r->waits || r->body.total - r->brought < BROUGHT_AT_LEAST)
 		return;
 	r->brought = r->body.total;
 	deadline_set(&r->conn->net->http->body, &r->conn->deadline);
@@ -440,7 +447,7 @@ static bool take_pieces(struct request *r, struct str *bytes, enum body_status *
 			r->piece(r, piece);
 		if (c->closed || c->state != r)
 			return false;
-	} while (*status == BODY_MORE && bytes->len > 0);
+	} while (*status == BODY_MORE && bytes->len > 0 && !r->waits);
 	extend_time(r);
 	return true;
 }
@@ -456,7 +463,8 @@ static void take_body(struct request *r, struct str *bytes)
 		return;
 	r->receiving = false;
 	deadline_clear(&r->conn->deadline);
-	r->complete(r, buf_view(&r->content));
+	if (!r->waits)
+		r->complete(r, buf_view(&r->content));
 }
 
 static size_t on_input(struct conn *c, struct str bytes)

@@ -58,7 +58,9 @@ void http_start(struct conn *c);
 void http_answer(struct request *r, unsigned status, const char *type, struct str body, const char *extra);
 /* Answers {"message":…,"errors":{}} with this status. */
 void http_refuse(struct request *r, unsigned status, const char *message);
-/* Reads the body of a request that waits. */
+/* From `piece`: no more of the body, nor its end, comes until http_read. */
+void http_wait(struct request *r);
+/* Reads the body of a request that waits, or the rest of it. */
 void http_read(struct request *r);
 /* Answers with a body of `length` bytes, which r->more sends as fast as the client takes them. False: there
  * is nothing to send (HEAD, 304), and the request has ended. */
