@@ -59,6 +59,7 @@ struct conf {
 	struct conf_rate message_rate, event_rate;
 	unsigned password_rate;      /* wrong ones a minute and user */
 	struct conf_rate connect_rate;
+	unsigned address_connections, user_connections;      /* open at once; 0: any number */
 	unsigned messenger_announce_limit;   /* users online; more are not announced */
 	unsigned gateway_history;    /* messages of a room, told at connection */
 	unsigned room_log_max, user_log_max, history_max;

@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/tally.h"
 #include "common/throttle.h"
 #include "master/announce.h"
 #include "master/functions.h"
@@ -55,6 +56,7 @@ struct master {
 	struct lease lease;
 	struct metrics *metrics;     /* of `workers` workers */
 	struct throttle *connects;
+	struct tally *addresses, *clients;
 	struct assets *assets;       /* NULL: the page was not built */
 	unsigned workers;
 	struct crew *crew;
@@ -375,7 +377,9 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 	m->workers = conf.workers;
 	m->metrics = metrics_map(m->workers);
 	m->connects = throttle_new();
-	if (m->metrics == NULL || m->connects == NULL) {
+	m->addresses = tally_new(m->workers);
+	m->clients = tally_new(m->workers);
+	if (m->metrics == NULL || m->connects == NULL || m->addresses == NULL || m->clients == NULL) {
 		snprintf(why, size, "shared memory: %s", strerror(errno));
 		return false;
 	}
@@ -387,7 +391,7 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 	const struct crew_setup setup = {
 		.body = worker, .host = &m->host, .functions = functions_path(m->functions),
 		.master = m->inbox[WRITE], .metrics = m->metrics, .connects = m->connects,
-		.assets = m->assets, .leave = leave, .arg = m,
+		.addresses = m->addresses, .clients = m->clients, .assets = m->assets, .leave = leave, .arg = m,
 	};
 	m->crew = crew_new(&setup, why, size);
 	return m->crew != NULL;

@@ -7,6 +7,7 @@
 struct assets;
 struct master;
 struct metrics;
+struct tally;
 struct throttle;
 
 /* What a worker inherits. All descriptors are close-on-exec and stay open in the master. */
@@ -21,6 +22,7 @@ struct inheritance {
 	char host[33]; /* names this host in Redis and in sids: 12 hex digits, kept in data-dir */
 	const char *functions;       /* path of the Lua library, for messages */
 	struct throttle *connects;   /* connect-rate, of all workers (common/throttle.h) */
+	struct tally *addresses, *clients;   /* connections of one address, clients of one user (common/tally.h) */
 	struct metrics *metrics;     /* the counters of all workers, by index (common/metrics.h) */
 	const struct assets *assets; /* the files to serve (common/assets.h), or NULL */
 };

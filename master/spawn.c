@@ -16,6 +16,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/tally.h"
 #include "master/child.h"
 #include "master/listen.h"
 #include "master/times.h"
@@ -134,6 +135,7 @@ static NORETURN void be_worker(const struct crew *c, const struct place *p, pid_
 		.inbox = p->inbox[READ], .master = c->setup.master, .functions = c->setup.functions,
 		.metrics = c->setup.metrics,
 		.connects = c->setup.connects,
+		.addresses = c->setup.addresses, .clients = c->setup.clients,
 		.assets = c->setup.assets,
 	};
 	memcpy(in.listeners, p->listeners, sizeof(in.listeners));
@@ -352,6 +354,8 @@ bool crew_reaped(struct crew *c, pid_t pid, int status, struct crew_member *who)
 	log_end(c, p, status);
 	*who = (struct crew_member){ p->index, p->generation };
 	metrics_end(&c->setup.metrics[p->index]);
+	tally_clear(c->setup.addresses, p->index);
+	tally_clear(c->setup.clients, p->index);
 	p->pid = 0;
 	p->ready = false;
 	place_enter(p, PLACE_EMPTY, p->backoff_ms);

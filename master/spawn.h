@@ -19,6 +19,7 @@ struct crew_setup {
 	int master;                  /* to the master's inbox */
 	struct metrics *metrics;     /* a page for each worker */
 	struct throttle *connects;   /* one for all of them */
+	struct tally *addresses, *clients;   /* a page for each worker */
 	const struct assets *assets; /* or NULL */
 	void (*leave)(void *master);
 	void *arg;

@@ -9,6 +9,7 @@
 
 struct op;
 struct metrics;
+struct tally;
 
 /* What one worker's requests work with; wired by worker.c, alive as long as the worker. */
 struct services {
@@ -22,6 +23,8 @@ struct services {
 	struct token_keys *keys;     /* common/token.h */
 	const struct metrics *metrics;       /* common/metrics.h: the pages of … */
 	unsigned workers;            /* … so many workers */
+	struct tally *clients;       /* common/tally.h: clients of each user, in a page … */
+	unsigned place;              /* … of this worker's */
 };
 
 /* A continuation: what a domain verb came to. The result is borrowed for the time of the call. */

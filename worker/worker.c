@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/mem.h"
-#include "common/throttle.h"
 #include "common/metrics.h"
 #include "worker/api/door.h"
 #include "worker/domain/hasher.h"
@@ -23,6 +21,7 @@
 #include "worker/domain/presence.h"
 #include "worker/domain/upload.h"
 #include "worker/mounts.h"
+#include "worker/net/gate.h"
 #include "worker/socketio/socket.h"
 #include "worker/store/call.h"
 
@@ -33,6 +32,7 @@ struct worker {
 	struct event_base *base;
 	struct deadlines deadlines;
 	struct net net;
+	struct gate gate;
 	struct http http;
 	struct engine engine;
 	struct sockets sockets;
@@ -91,21 +91,17 @@ static struct conn *take_connection(struct worker *w, int fd, unsigned listener,
 	return c;
 }
 
-/* The address of a peer, without its port. */
-static struct str address_of(const struct sockaddr_storage *from)
+static void admit(struct worker *w, int fd, unsigned listener, const struct sockaddr_storage *from)
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };        /* ::ffff:1.2.3.4 */
-	if (from->ss_family == AF_INET)
-		return (struct str){ (const char *)&((const struct sockaddr_in *)from)->sin_addr, 4 };
-	/* A customer has a /64 at least: further bits are for the taking. */
-	const struct in6_addr *ip = &((const struct sockaddr_in6 *)from)->sin6_addr;
-	size_t len = memcmp(ip, mapped, sizeof(mapped)) == 0 ? 16 : 8;
-	return (struct str){ (const char *)ip, len };
-}
-
-static bool may_connect(const struct worker *w, const struct sockaddr_storage *from)
-{
-	return throttle_allow(w->in->connects, conf.connect_rate, address_of(from), clock_now_ms());
+	uint32_t address;
+	const enum verdict verdict = gate_accept(&w->gate, from, &address);
+	if (verdict == GATE_SHUT) {
+		close(fd);
+		return;
+	}
+	struct conn *c = take_connection(w, fd, listener, STR_NONE);
+	c->address = address;
+	c->throttled = verdict == GATE_REFUSED;
 }
 
 static void watch_listeners(struct worker *w, bool on)
@@ -143,7 +139,7 @@ static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
 		from.ss_family = AF_UNSPEC;
 		int peer = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (peer >= 0) {
-			take_connection(w, peer, listener, STR_NONE)->throttled = !may_connect(w, &from);
+			admit(w, peer, listener, &from);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -212,7 +208,8 @@ static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
 	int n;
 	while ((n = chan_recv(fd, &m, &w->message)) > 0) {
 		if (m.type == CHAN_CONN && m.fd >= 0 && m.number >= 0 && m.number < (int)conf.n_listens)
-			take_connection(w, m.fd, (unsigned)m.number, m.bytes);
+			take_connection(w, m.fd, (unsigned)m.number, m.bytes)->address =
+				gate_take_over(&w->gate, m.fd);
 		else if (m.fd >= 0)
 			close(m.fd);
 		if (m.type == CHAN_DRAIN)
@@ -392,6 +389,8 @@ static void wire(struct worker *w)
 	deadlines_init(&w->deadlines, w->base);
 	net_init(&w->net, w->base, &w->deadlines);
 	w->net.http = &w->http;
+	w->gate = (struct gate){ .connects = in->connects, .addresses = in->addresses, .worker = in->index };
+	w->net.gate = &w->gate;
 	w->net.ws = ws_new();
 	w->net.hand_over = hand_over;
 	w->net.ctx = w;
@@ -404,6 +403,8 @@ static void wire(struct worker *w)
 	w->services.uploads = uploads_new(w->base);
 	w->services.hub = hub_new();
 	w->services.metrics = in->metrics;
+	w->services.clients = in->clients;
+	w->services.place = in->index;
 	w->services.workers = in->count;
 	w->sub = sub_new(w->base, &conf.redis, &w->services, &hub_sub_owner, w->services.hub);
 	hub_attach(w->services.hub, w->sub);

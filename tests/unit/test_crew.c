@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/tally.h"
 #include "master/child.h"
 #include "master/functions.h"
 #include "master/spawn.h"
@@ -149,6 +150,7 @@ static int start_two(void **state)
 	f.metrics = metrics_map(2);
 	assert_non_null(f.metrics);
 	const struct crew_setup setup = {
+		.addresses = tally_new(2), .clients = tally_new(2),
 		.body = echo_worker, .host = &f.host, .functions = "", .master = f.inbox[WRITE],
 		.metrics = f.metrics, .leave = leave_nothing,
 	};

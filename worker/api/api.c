@@ -5,7 +5,10 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
 #include "common/stamp.h"
+#include "common/tally.h"
 #include "worker/api/door.h"
 #include "worker/domain/room.h"
 
@@ -205,6 +208,43 @@ void api_move(const struct services *services, struct peer *p, const struct api 
 		hub_join(services->hub, p, feed, event->stamp);
 }
 
+/* --- How many clients a user has: those that are identified, in a worker with such a limit --- */
+
+enum { LOG_EVERY_MS = 1000 };
+
+static void log_crowd(struct str user)
+{
+	static uint64_t again_ms;
+	if (clock_now_ms() < again_ms)
+		return;
+	again_ms = clock_now_ms() + LOG_EVERY_MS;
+	log_info("user=%.*s refused: more than %u connections", STR_ARG(user), conf.user_connections);
+}
+
+/* Whether the user may have one client more, which is counted then. One that goes on where another ended
+ * takes its place: that one may not be known to be over yet. False: the op has failed. */
+static bool admit(struct op *op, const struct user_entry *entry)
+{
+	struct tally *clients = op->services->clients;
+	const struct str user = entry->user.id;
+	if (conf.user_connections == 0)
+		return true;
+	const uint32_t slot = tally_slot(clients, user);
+	tally_add(clients, op->services->place, slot);
+	if (entry->recovered || tally_count(clients, slot) <= conf.user_connections)
+		return true;
+	tally_take(clients, op->services->place, slot);
+	log_crowd(user);
+	op_fail(op, ERR_CROWDED, NULL, NULL);
+	return false;
+}
+
+void api_gone(const struct services *services, struct str user)
+{
+	if (conf.user_connections > 0 && user.p != NULL)
+		tally_take(services->clients, services->place, tally_slot(services->clients, user));
+}
+
 /* --- Authentication --- */
 
 /* The user is known: on with what the API wants. */
@@ -264,9 +304,11 @@ static void user_entered(struct op *op, const void *result)
 	const struct user_entry *entry = result;
 	const struct api *api = op->api;
 	union { const void *in; struct hold *out; } hold = { op->held };
+	const struct peer *p = asker_of(op);
+	if (p != NULL && !admit(op, entry))
+		return;
 	identify(op, entry);
 	hear_own(op, entry);
-	const struct peer *p = asker_of(op);
 	if (p != NULL && api->also != NULL)
 		api_hear(op, str_z(api->also), entry->stamp);
 	if (p == NULL || api->follows == FOLLOWS_NONE) {
@@ -304,6 +346,8 @@ static void user_arrived(struct op *op, const void *result)
 		return;
 	}
 	socket_recover(s, a->sid, a->pid, a->take);
+	if (!admit(op, &a->entry))
+		return;
 	identify(op, &a->entry);
 	join_feeds(op, s, a);
 	hear_own(op, &a->entry);

@@ -93,7 +93,7 @@ struct api {
 struct str api_token(struct op *op, const struct handshake *h);
 /* Verifies it, makes the user known (domain), follows the user's feed, sets op->user and goes on with
  * `then` (result: struct user_entry of domain/user.h); refuses with ERR_NO_TOKEN,
- * ERR_UNAUTHENTICATED, ERR_USER_DELETED. */
+ * ERR_UNAUTHENTICATED, ERR_USER_DELETED, ERR_CROWDED (clients: the user has too many). */
 void api_authenticate(struct op *op, struct str token, op_fn *then);
 /* Accepts a CONNECT: the client hears so before anything that follows. */
 void api_accept(struct op *op);

@@ -75,6 +75,8 @@ struct api_counts {
 	uint64_t sockets, events;
 };
 struct api_counts *api_counts(const struct api *api);
+/* A client is over that was its user's; STR_NONE: it was nobody's. */
+void api_gone(const struct services *services, struct str user);
 /* Verifies a token; the claims live in the op's arena. */
 MUST_USE enum err api_verify(struct op *op, struct str token, struct claims *out);
 /* Whether an event on a user's own feed says that they came into a room or out of one … */

@@ -77,7 +77,8 @@ static void hello_failed(struct op *op, const struct fault *fault)
 		return;
 	}
 	const struct api *api = op->api;
-	bool told = fault->code == ERR_NO_TOKEN || fault->code == ERR_UNAUTHENTICATED;
+	bool told = fault->code == ERR_NO_TOKEN || fault->code == ERR_UNAUTHENTICATED ||
+	            fault->code == ERR_CROWDED;
 	if (told && api->refused != NULL) {
 		socket_accept(s);
 		api->refused(op, fault);
@@ -388,6 +389,7 @@ static void on_closed(struct socket *s, enum reason why)
 {
 	bool leaves = why == REASON_LEFT || why == REASON_DISCONNECTED || why == REASON_EVENTS_LOST;
 	place_of(s)->counts->sockets--;
+	api_gone(door.services, s->peer.user);
 	if (place_of(s)->api->closed != NULL)
 		place_of(s)->api->closed(door.services, socket_sid(s), leaves);
 	if (s->take[0] != '\0' && why != REASON_TAKEN_OVER)

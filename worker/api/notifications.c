@@ -21,6 +21,8 @@ static struct str error(struct op *op UNUSED, const struct fault *fault)
 		return STR("\"MissingToken\"");
 	case ERR_USER_DELETED:
 		return STR("\"UserIsDeleted\"");
+	case ERR_CROWDED:
+		return STR("\"TooManyConnections\"");
 	default:
 		return STR("\"BadToken\"");
 	}

@@ -58,6 +58,7 @@ static void forget(struct plain *p, enum reason why)
 	door.counts.closed[why]++;
 	door.counts.n--;
 	place_of(p)->counts->sockets--;
+	api_gone(door.services, p->peer.user);
 	p->conn = NULL;
 	op_orphan(&p->ops);
 	peer_fini(door.services->hub, &p->peer);
@@ -107,7 +108,8 @@ static void refused(struct op *op, const struct fault *fault)
 	struct str said = api->error(op, fault);
 	struct str text = json_text(&op->arena, said);
 	ws_send(p->conn, WS_TEXT, said);
-	end(p, REASON_UNWELCOME, op_text(op, "%.*s", STR_ARG(text)).p);
+	end(p, fault->code == ERR_CROWDED ? REASON_CROWDED : REASON_UNWELCOME,
+	    op_text(op, "%.*s", STR_ARG(text)).p);
 }
 
 static const struct asker_vt greeting = { .reply = greeted, .fail = refused };

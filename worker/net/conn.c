@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "worker/net/gate.h"
 
 enum { LINGER_MS = 2000, PIECES = 64, LARGE_ROUND = 250, REST_MS = 6 };
 
@@ -102,6 +103,7 @@ void conn_close(struct conn *c, enum reason why)
 	list_remove(&c->todo);
 	c->vt->closed(c, why);
 	close(fd);
+	gate_left(c->net->gate, c->address);
 	c->net->queued -= c->out.bytes;
 	outq_fini(&c->out);
 	buf_fini(&c->in);

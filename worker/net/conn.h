@@ -13,6 +13,7 @@
 #include "worker/reason.h"
 
 struct conn;
+struct gate;
 
 struct conn_vt {
 	/* Bytes came: returns how many were used; the rest is offered again with what follows. May
@@ -33,6 +34,7 @@ struct net {
 	struct deadline rest;
 	struct http *http;               /* http.c: services, time-outs */
 	struct ws *ws;                   /* ws.c: scratch memory */
+	struct gate *gate;               /* gate.c: who may connect */
 	char *input;                     /* one read buffer for all */
 	size_t n_conns;
 	uint64_t queued;                 /* bytes in the queues of all connections */
@@ -60,7 +62,8 @@ struct conn {
 	bool wants_write : 1, resumes : 1, finishing : 1, paused : 1, closed : 1;
 	bool corked : 1;     /* output waits until it is uncorked */
 	bool idle : 1;       /* HTTP: between two requests */
-	bool throttled : 1;  /* its address connects too often: it is told so, and closed */
+	bool throttled : 1;  /* its address connects too often, or too often at once: it is told so, and closed */
+	uint32_t address;    /* where gate.c counts it; 0: nowhere */
 };
 
 enum { NET_INPUT = 64 * 1024 };

@@ -194,6 +194,9 @@ static void socket_close(struct socket *s, enum reason why)
 	list_remove(&s->link);
 	list_push(&all->dying, &s->link);
 	all->n--;
+	const struct line *line = s->session->state;
+	if (s->open && list_empty(&line->sockets))
+		session_connected(s->session, false);
 }
 
 static char *copy(struct str s)
