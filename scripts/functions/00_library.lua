@@ -147,13 +147,34 @@ end
 
 -- Limits
 
--- Wrong passwords: the times of the last `limit` of them; the oldest of these decides.
-local function check_wrong(subject, limit)
+-- Passwords are tried `limit` times a minute: wrong:SUBJECT has the times of the last of these, and the
+-- oldest decides. A try counts before it is compared, or many at once would all be let through; a right
+-- one is given back.
+local passwords = {}
+
+function passwords.check(subject, limit)
 	limit = tonumber(limit) or 0
 	if limit < 1 then return end
 	local oldest = redis.call('LINDEX', 'wrong:' .. subject, limit - 1)
 	local left = oldest and oldest + WRONG_MS - now_ms() or 0
 	if left > 0 then refuse('RATE', text(math.ceil(left / 1000))) end
+end
+
+-- What give_back wants of this try; "" without a limit.
+function passwords.try(subject, limit)
+	passwords.check(subject, limit)
+	limit = tonumber(limit) or 0
+	if limit < 1 then return '' end
+	local key, at = 'wrong:' .. subject, text(now_ms())
+	redis.call('LPUSH', key, at)
+	redis.call('LTRIM', key, 0, limit - 1)
+	redis.call('PEXPIRE', key, WRONG_MS)
+	return at
+end
+
+-- Tries of the same moment are alike.
+function passwords.give_back(subject, tried)
+	if tried and tried ~= '' then redis.call('LREM', 'wrong:' .. subject, 1, tried) end
 end
 
 -- Registration

@@ -141,39 +141,32 @@ writes('user_create', function(username, name, image, hash)
 		name = name ~= '' and name or username, image = image, hash = hash }) }
 end)
 
--- What a password is compared with.
+-- What a password is compared with; the try counts as a wrong one until password_right.
 -- keys: wrong:SUBJECT, user:name:NAME, user:ID
 -- args: username limit(0 = off)
--- reply: id, hash, user
+-- reply: tried (for password_right; "" = off), id, hash, user (these three "": unknown, deleted, or
+--   without a password)
 -- publishes: nothing
--- errors: RATE seconds (looked at first, known user or not); NOUSER user (unknown, deleted, without
---   a password)
-reads('user_password', function(username, limit)
-	check_wrong(username:lower(), limit)
+-- errors: RATE seconds (known user or not)
+writes('password_try', function(username, limit)
+	local tried = passwords.try(username:lower(), limit)
 	local id = username_holder(username)
 	local u = id and user_load(id)
 	local hash = u and redis.call('HGET', user_key(id), 'hash')
-	if not hash or u.deleted then refuse('NOUSER', 'user') end
-	return { id, hash, user_json(u) }
+	if not hash or u.deleted then return { tried, '', '', '' } end
+	return { tried, id, hash, user_json(u) }
 end)
 
--- Counts a wrong password. The subject is a lower-case username, or room:ID:user:ID.
+-- A try did not come to a wrong password: it was right, or not compared at all. The subject is a
+-- lower-case username, or room:ID:user:ID.
 -- keys: wrong:SUBJECT
--- args: subject limit(0 = off)
--- reply: wrong ones in the last minute, at most limit
+-- args: subject tried
+-- reply: "1"
 -- publishes: nothing
 -- errors: none
-writes('password_wrong', function(subject, limit)
-	limit = tonumber(limit) or 0
-	if limit < 1 then return { '0' } end
-	local key, now, wrong = 'wrong:' .. subject, now_ms(), 0
-	redis.call('LPUSH', key, text(now))
-	redis.call('LTRIM', key, 0, limit - 1)
-	redis.call('PEXPIRE', key, WRONG_MS)
-	for _, at in ipairs(redis.call('LRANGE', key, 0, -1)) do
-		if now - at < WRONG_MS then wrong = wrong + 1 end
-	end
-	return { text(wrong) }
+writes('password_right', function(subject, tried)
+	passwords.give_back(subject, tried)
+	return { '1' }
 end)
 
 writes('user_enter', user_enter)

@@ -388,31 +388,34 @@ local function room_remove(user, room, target)
 	return { gone and '1' or '0' }
 end
 
--- A channel by its name, and the hash that a password is compared with.
+-- A channel by its name, and the hash that a password is compared with; where there is something to
+-- compare, the try counts as a wrong one until room_join, or password_right.
 -- keys: room:name:NAME, room:ID, room:ID:members, wrong:room:ID:user:ID
--- args: user name limit(of wrong passwords a minute, 0 = off)
--- reply: room, hash ("" = it has no password)
+-- args: user name limit(of wrong passwords a minute, 0 = off) tries("1": with a password, else "0")
+-- reply: room, hash ("" = it has no password), tried ("" = nothing was counted)
 -- publishes: nothing
 -- errors: NOROOM room; RATE seconds (a room with a password, the user no member)
-reads('room_named', function(user, name, limit)
+writes('room_try', function(user, name, limit, tries)
 	local id = redis.call('GET', 'room:name:' .. name)
 	local r = id and room_load(id)
 	if not r then refuse('NOROOM', 'room') end
+	local tried = ''
 	if r.hash and not is_member(r, user) then
-		check_wrong('room:' .. id .. ':user:' .. user, limit)
+		local look = tries == '1' and passwords.try or passwords.check
+		tried = look('room:' .. id .. ':user:' .. user, limit) or ''
 	end
-	return { room_json(r, user), r.hash or '' }
+	return { room_json(r, user), r.hash or '', tried }
 end)
 
 -- Joins a channel by oneself, with the hash that the password was found to fit ("" for public
 -- ones).
--- keys: as room_add
--- args: user room hash
+-- keys: as room_add, and wrong:room:ID:user:ID
+-- args: user room hash tried("" or not given: none; room_try's)
 -- reply: room
 -- publishes: as room_add
 -- errors: NOROOM room (no channel); TAKEN room (member already); FORBIDDEN room (private: no
 --   password, or another by now); NOUSER user; USERDELETED user
-writes('room_join', function(user, room, hash)
+writes('room_join', function(user, room, hash, tried)
 	local r = room_wanted(room, 'channel')
 	if r.kind ~= 'channel' then refuse('NOROOM', 'room') end
 	user_acting(user)
@@ -420,6 +423,7 @@ writes('room_join', function(user, room, hash)
 	if r.status ~= 'PUBLIC' and (not r.hash or hash ~= r.hash) then
 		refuse('FORBIDDEN', 'room')
 	end
+	passwords.give_back('room:' .. room .. ':user:' .. user, tried)
 	room_take_in(r, user, { user })
 	return { room_json(r, user) }
 end)

@@ -214,10 +214,11 @@ test('joining by name', async () => {
 	const c = await channel('ann', 'c');
 	const s = (await first('room_create', 'ann', 'channel', 's', 'PRIVATE', 'h')).id;
 	const closed = (await first('room_create', 'ann', 'channel', 'closed', 'PRIVATE', '')).id;
-	assert.deepEqual((await fcallRo('room_named', 'eve', 'c', 10)).slice(1), ['']);
-	const [json, hash] = await fcallRo('room_named', 'eve', 's', 10);
+	assert.deepEqual((await fcall('room_try', 'eve', 'c', 10, '1')).slice(1), ['', '']);
+	const [json, hash, tried] = await fcall('room_try', 'eve', 's', 1, '1');
 	assert.deepEqual([JSON.parse(json).id, JSON.parse(json).isMember, hash], [s, false, 'h']);
-	await refused('NOROOM room', 'room_named', 'eve', 'S', 10);
+	await refused('RATE 60', 'room_try', 'eve', 's', 1, '1');
+	await refused('NOROOM room', 'room_try', 'eve', 'S', 10, '1');
 	await published();
 	assert.equal((await first('room_join', 'eve', c, '')).isMember, true);
 	assert.deepEqual((await published()).map((h) => [h.feed, h.event.type, h.event.users]),
@@ -228,10 +229,12 @@ test('joining by name', async () => {
 	await refused('FORBIDDEN room', 'room_join', 'eve', closed, '');
 	await refused('NOROOM room', 'room_join', 'eve', await group('ann'), '');
 	await refused('NOROOM room', 'room_join', 'eve', await direct('ann', 'bob'), '');
-	await fcall('password_wrong', `room:${s}:user:eve`, 1);
-	await refused('RATE 60', 'room_named', 'eve', 's', 1);
-	assert.equal((await fcallRo('room_named', 'ann', 's', 1))[1], 'h', 'a member need not ask');
-	assert.equal((await first('room_join', 'eve', s, 'h')).memberCount, 2);
+	await refused('FORBIDDEN room', 'room_join', 'eve', s, 'other', tried);
+	await refused('RATE 60', 'room_try', 'eve', 's', 1, '0');
+	assert.deepEqual((await fcall('room_try', 'ann', 's', 1, '1')).slice(1), ['h', ''], 'a member need not ask');
+	assert.equal((await first('room_join', 'eve', s, 'h', tried)).memberCount, 2);
+	assert.equal(await server.redis.exists(`wrong:room:${s}:user:eve`), 0);
+	assert.deepEqual((await fcall('room_try', 'bob', 's', 1, '0')).slice(1), ['h', ''], 'only what is tried counts');
 	await refused('NOUSER user', 'room_join', 'nobody', s, 'h');
 });
 
@@ -268,7 +271,7 @@ test('an empty group goes, an empty channel stays', async () => {
 	assert.equal(await server.redis.exists(`message:${m.id}`, 'purging'), 0);
 	assert.deepEqual(await fcall('room_remove', 'ann', c, 'ann'), ['0']);
 	await refused('TAKEN name: is taken', 'room_create', 'bob', 'channel', 'c', 'PUBLIC', '');
-	const [json] = await fcall('room_named', 'bob', 'c', 0);
+	const [json] = await fcall('room_try', 'bob', 'c', 0, '0');
 	assert.deepEqual([JSON.parse(json).owner, JSON.parse(json).memberCount], [null, 0]);
 	assert.deepEqual(await fcall('room_add', 'bob', c, 'bob'), ['1', 'bob']);
 	assert.equal(JSON.parse((await fcall('room_enter', 'bob', c, ''))[1]).owner, 'bob');

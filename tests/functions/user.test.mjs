@@ -75,38 +75,42 @@ test('signing up', async () => {
 	await refused('TAKEN username: is taken', 'user_create', 'bOB', 'B', '', 'h');
 	await refused('INVALID username: is not 1 to 32 of letters, digits, _ . -', 'user_create', 'b b', '', '', 'h');
 	await refused('INVALID username: is not 1 to 32 of letters, digits, _ . -', 'user_create', '', '', '', 'h');
-	const [id, hash, json] = await fcallRo('user_password', 'BOB', 10);
+	const [, id, hash, json] = await fcall('password_try', 'BOB', 10);
 	assert.deepEqual([id, hash, JSON.parse(json)], [u.id, '$argon2id$x', u]);
 });
 
 test('who has no password', async () => {
 	await user('u');
-	await refused('NOUSER user', 'user_password', 'u', 10);
-	await refused('NOUSER user', 'user_password', 'nobody', 10);
+	assert.deepEqual((await fcall('password_try', 'u', 10)).slice(1), ['', '', '']);
+	assert.deepEqual((await fcall('password_try', 'nobody', 10)).slice(1), ['', '', '']);
 	const { id } = await first('user_create', 'gone', '', '', 'h');
 	await fcall('user_delete', id);
-	await refused('NOUSER user', 'user_password', 'gone', 10);
+	assert.deepEqual((await fcall('password_try', 'gone', 10)).slice(1), ['', '', '']);
 	await refused('TAKEN username: is taken', 'user_create', 'gone', '', '', 'h');
 });
 
-test('wrong passwords shut out the right one for a minute', async () => {
+test('tries shut out the right password for a minute, unless they were right', async () => {
 	await fcall('user_create', 'bob', '', '', 'h');
-	for (let i = 1; i <= 3; i++) {
-		assert.equal((await fcall('user_password', 'bob', 3))[1], 'h');
-		assert.deepEqual(await fcall('password_wrong', 'bob', 3), [String(i)]);
+	const tried = [];
+	for (let i = 0; i < 3; i++) {
+		const [at, , hash] = await fcall('password_try', 'bob', 3);
+		assert.equal(hash, 'h');
+		tried.push(at);
 	}
-	await refused('RATE 60', 'user_password', 'Bob', 3);
-	assert.equal((await fcall('user_password', 'bob', 0))[1], 'h', 'off');
-	assert.equal((await fcall('user_password', 'bob', 4))[1], 'h', 'another limit');
+	await refused('RATE 60', 'password_try', 'Bob', 3);
+	assert.equal(await server.redis.llen('wrong:bob'), 3, 'what is refused does not count');
+	await fcall('password_right', 'bob', tried[1]);
+	assert.equal((await fcall('password_try', 'bob', 3))[2], 'h');
+	await refused('RATE 60', 'password_try', 'bob', 3);
+	assert.deepEqual((await fcall('password_try', 'bob', 0)).slice(0, 1), [''], 'off');
+	assert.equal((await fcall('password_try', 'bob', 4))[2], 'h', 'another limit');
 	assert.ok(await server.redis.pttl('wrong:bob') > 59000);
 	await server.redis.lset('wrong:bob', 2, Date.now() - 58000);
-	await refused('RATE 2', 'user_password', 'bob', 3);
+	await refused('RATE 2', 'password_try', 'bob', 3);
 	await server.redis.lset('wrong:bob', 2, Date.now() - 60001);
-	assert.equal((await fcall('user_password', 'bob', 3))[1], 'h');
-	assert.deepEqual(await fcall('password_wrong', 'bob', 3), ['3']);
-	assert.deepEqual(await fcall('password_wrong', 'bob', 0), ['0']);
-	await fcall('password_wrong', 'nobody', 1);
-	await refused('RATE 60', 'user_password', 'nobody', 1);
+	assert.equal((await fcall('password_try', 'bob', 3))[2], 'h');
+	await fcall('password_try', 'nobody', 1);
+	await refused('RATE 60', 'password_try', 'nobody', 1);
 });
 
 test('users are listed by name in pages', async () => {

@@ -109,7 +109,7 @@ test('a deleted account leaves its rooms, and each hears it once', async () => {
 	await refused('NOUSER user', 'user_delete', 'nobody');
 	await refused('NOROOM room', 'room_enter', 'ann', alone, '');
 	assert.equal(JSON.parse((await fcall('room_enter', 'bob', shared, ''))[1]).owner, 'bob');
-	assert.equal(JSON.parse((await fcall('room_named', 'bob', 'c', 0))[0]).owner, null);
+	assert.equal(JSON.parse((await fcall('room_try', 'bob', 'c', 0, '0'))[0]).owner, null);
 	const room = JSON.parse((await fcall('room_enter', 'bob', d, 'direct'))[1]);
 	assert.deepEqual([room.other.id, room.other.deleted, room.memberCount], ['ann', true, 1]);
 	const [, kept] = await fcall('message_page', 'bob', shared, '', 1, 1);

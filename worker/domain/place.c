@@ -22,8 +22,8 @@ static const struct function fn_messages = {
 static const struct function fn_history = {
 	.name = "gateway_history", .reads = true, .at_least = 1
 };
-static const struct function fn_named = { .name = "room_named", .reads = true, .at_least = 2 };
-static const struct function fn_wrong = { .name = "password_wrong", .at_least = 1 };
+static const struct function fn_try = { .name = "room_try", .at_least = 3 };
+static const struct function fn_right = { .name = "password_right", .at_least = 1 };
 static const struct function fn_join = { .name = "room_join", .at_least = 1 };
 
 static void ill_shaped(struct op *op)
@@ -226,7 +226,7 @@ void place_leave(struct op *op, struct str name, op_fn *then)
 /* A channel on the way of being joined. */
 struct joining {
 	struct str name, password;
-	struct str room, hash;       /* once it is found */
+	struct str room, hash, tried;        /* once it is found */
 };
 
 /* What of a room decides whether it can be joined. */
@@ -249,22 +249,33 @@ static void joined(struct op *op, const struct strs *reply UNUSED)
 	op->then(op, &j->name);
 }
 
-static void wrong_counted(struct op *op, const struct strs *reply UNUSED)
-{
-	op_fail(op, ERR_FORBIDDEN, "password", "is wrong");
-}
-
 static void password_compared(struct op *op, const void *result)
 {
 	const struct joining *j = op->state;
 	const bool *right = result;
 
+	op->caught = NULL;
 	if (*right)
-		CALL(op, &fn_join, joined, op->user, j->room, j->hash);
+		CALL(op, &fn_join, joined, op->user, j->room, j->hash, j->tried);
 	else
-		CALL(op, &fn_wrong, wrong_counted,
-		     op_text(op, "room:%.*s:user:%.*s", STR_ARG(j->room), STR_ARG(op->user)),
-		     op_text(op, "%u", conf.password_rate));
+		op_fail(op, ERR_FORBIDDEN, "password", "is wrong");
+}
+
+static void try_returned(struct op *op, const struct strs *reply UNUSED)
+{
+	op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
+}
+
+/* Too many others wait: it was not wrong. */
+static bool not_compared(struct op *op, const struct fault *fault UNUSED)
+{
+	const struct joining *j = op->state;
+
+	if (j->tried.len == 0)
+		return false;
+	CALL(op, &fn_right, try_returned,
+	     op_text(op, "room:%.*s:user:%.*s", STR_ARG(j->room), STR_ARG(op->user)), j->tried);
+	return true;
 }
 
 static bool door_read(struct str json, struct arena *a, struct door *out)
@@ -276,7 +287,7 @@ static bool door_read(struct str json, struct arena *a, struct door *out)
 	       schema_decode(door_fields, json, a, out, &why) == ERR_OK;
 }
 
-/* room, hash */
+/* room, hash, tried */
 static void room_found(struct op *op, const struct strs *reply)
 {
 	const struct joining *asked = op->state;
@@ -287,7 +298,7 @@ static void room_found(struct op *op, const struct strs *reply)
 		ill_shaped(op);
 	} else if (door.is_member || !str_eqz(door.status, "PRIVATE") || hash.len == 0) {
 		/* No password would change what the function says. */
-		CALL(op, &fn_join, joined, op->user, door.id, STR(""));
+		CALL(op, &fn_join, joined, op->user, door.id, STR(""), STR(""));
 	} else if (asked->password.len == 0) {
 		op_fail(op, ERR_INVALID, "password", "is required for this channel");
 	} else {
@@ -295,7 +306,9 @@ static void room_found(struct op *op, const struct strs *reply)
 		*j = *asked;
 		j->room = door.id;
 		j->hash = arena_str(&op->arena, hash);
+		j->tried = arena_str(&op->arena, reply->v[2]);
 		op->state = j;
+		op->caught = not_compared;
 		password_verify(op, j->password, j->hash, password_compared);
 	}
 }
@@ -307,5 +320,6 @@ void place_join(struct op *op, struct str name, struct str password, op_fn *then
 	*j = (struct joining){ .name = name, .password = password };
 	op->then = then;
 	op->state = j;
-	CALL(op, &fn_named, room_found, op->user, name, op_text(op, "%u", conf.password_rate));
+	CALL(op, &fn_try, room_found, op->user, name, op_text(op, "%u", conf.password_rate),
+	     password.len > 0 ? STR("1") : STR("0"));
 }

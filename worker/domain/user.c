@@ -32,10 +32,8 @@ static const struct function fn_unfollow = { .name = "session_unfollow", .at_lea
 static const struct function fn_get = { .name = "user_get", .reads = true, .at_least = 1 };
 static const struct function fn_list = { .name = "user_list", .reads = true, .at_least = 1 };
 static const struct function fn_create = { .name = "user_create", .at_least = 1 };
-static const struct function fn_password = {
-	.name = "user_password", .reads = true, .at_least = 3
-};
-static const struct function fn_wrong = { .name = "password_wrong", .at_least = 1 };
+static const struct function fn_try = { .name = "password_try", .at_least = 4 };
+static const struct function fn_right = { .name = "password_right", .at_least = 1 };
 static const struct function fn_delete = { .name = "user_delete", .at_least = 1 };
 
 bool user_read(struct str json, struct arena *a, struct user *out)
@@ -248,12 +246,15 @@ void user_create(struct op *op, const struct signup *signup, op_fn *then)
 
 struct signin {
 	struct str username, password;
+	struct str tried;            /* what the try counts as, until it is known to be right */
 	struct user user;            /* once it is found */
 };
 
-static void wrong_counted(struct op *op, const struct strs *reply UNUSED)
+static void signed_in(struct op *op, const struct strs *reply UNUSED)
 {
-	op_fail(op, ERR_UNAUTHENTICATED, NULL, "Wrong username or password");
+	const struct signin *s = op->state;
+
+	op->then(op, &s->user);
 }
 
 static void signin_verified(struct op *op, const void *result)
@@ -261,40 +262,46 @@ static void signin_verified(struct op *op, const void *result)
 	const struct signin *s = op->state;
 	const bool *right = result;
 
-	if (*right)
-		op->then(op, &s->user);
-	else if (is_username(s->username))
-		CALL(op, &fn_wrong, wrong_counted, s->username,
-		     op_text(op, "%u", conf.password_rate));
+	op->caught = NULL;
+	if (!*right)
+		op_fail(op, ERR_UNAUTHENTICATED, NULL, "Wrong username or password");
+	else if (s->tried.len > 0)
+		CALL(op, &fn_right, signed_in, s->username, s->tried);
 	else
-		wrong_counted(op, NULL);
+		signed_in(op, NULL);
 }
 
-/* Nobody to compare with: it must not be seen, nor measured. */
-static bool nobody_found(struct op *op, const struct fault *fault)
+static void try_returned(struct op *op, const struct strs *reply UNUSED)
+{
+	op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
+}
+
+/* Too many others wait: it was not wrong. */
+static bool not_compared(struct op *op, const struct fault *fault UNUSED)
 {
 	const struct signin *s = op->state;
 
-	if (fault->code != ERR_NO_USER)
+	if (s->tried.len == 0)
 		return false;
-	password_verify(op, s->password, STR_NONE, signin_verified);
+	CALL(op, &fn_right, try_returned, s->username, s->tried);
 	return true;
 }
 
-/* id, hash, user */
-static void password_found(struct op *op, const struct strs *reply)
+/* tried, id, hash, user. Where there is nobody to compare with it must not be seen, nor measured. */
+static void password_tried(struct op *op, const struct strs *reply)
 {
 	const struct signin *asked = op->state;
 	struct signin *s = arena_alloc(&op->arena, sizeof(*s));
+	const bool nobody = reply->v[1].len == 0;
 
-	op->caught = NULL;
 	*s = *asked;
-	if (!user_read(arena_str(&op->arena, reply->v[2]), &op->arena, &s->user)) {
-		op_fail(op, ERR_INTERNAL, NULL, NULL);
-		return;
-	}
+	s->tried = arena_str(&op->arena, reply->v[0]);
 	op->state = s;
-	password_verify(op, s->password, reply->v[1], signin_verified);
+	op->caught = not_compared;
+	if (nobody || user_read(arena_str(&op->arena, reply->v[3]), &op->arena, &s->user))
+		password_verify(op, s->password, reply->v[2], signin_verified);
+	else
+		op_fail(op, ERR_INTERNAL, NULL, NULL);
 }
 
 static struct str lower_case(struct op *op, struct str s)
@@ -314,14 +321,12 @@ void user_signin(struct op *op, struct str username, struct str password, op_fn 
 	s->password = password;
 	op->then = then;
 	op->state = s;
-	op->caught = nobody_found;
 	/* Such a text is nobody's name, nor may it be counted: it could spell a room's counter. */
 	if (!is_username(username)) {
-		op->caught = NULL;
 		password_verify(op, password, STR_NONE, signin_verified);
 		return;
 	}
-	CALL(op, &fn_password, password_found, s->username, op_text(op, "%u", conf.password_rate));
+	CALL(op, &fn_try, password_tried, s->username, op_text(op, "%u", conf.password_rate));
 }
 
 /* --- The rest --- */
