@@ -50,6 +50,7 @@ struct op {
 	unsigned status;     /* HTTP status of a good answer; 200 */
 	const char *type;    /* HTTP: what it is, if not JSON; or NULL */
 	struct strs blobs;   /* Socket.IO: binary attachments of the answer */
+	size_t kept;         /* Socket.IO: bytes of the event that it may keep */
 	op_fn *then;         /* the API's continuation, set by the domain verb it called */
 	/* Looks at a failure before the asker does; true: it took over. Cleared before it is called. */
 	bool (*caught)(struct op *op, const struct fault *fault);

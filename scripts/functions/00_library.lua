@@ -26,6 +26,17 @@ local LEAVING_MS = 5000      -- how long a user without a socket stays online
 local AWAY_MS = 3000         -- without leases for longer, it was Redis or all masters that were away
 local UNLEASED_MS = 10000    -- how long the users of a worker count that has no lease yet
 
+-- What nothing else would bound: lists that are told whole, or walked when somebody connects.
+local MOST = {
+	rooms = 10000,           -- a user is in, conversations apart …
+	conversations = 50000,   -- … and has of these
+	channels = 10000,        -- a user makes: they stay when all have left
+	members = 100000,        -- of a room
+	reactions = 1000,        -- to a message …
+	own_reactions = 20,      -- … by one user
+	users = 1000,            -- of a lobby's room
+}
+
 local NO_NAME = 'user:%6Eame'
 
 -- A whole number; Lua writes 1e14 and above with an exponent.
@@ -175,6 +186,12 @@ end
 -- Tries of the same moment are alike.
 function passwords.give_back(subject, tried)
 	if tried and tried ~= '' then redis.call('LREM', 'wrong:' .. subject, 1, tried) end
+end
+
+local function check_most(what, n, whose)
+	if n > MOST[what] then
+		refuse('FULL', whose .. ' ' .. text(MOST[what]) .. ' ' .. what:gsub('^.*_', '') .. ', which is the most')
+	end
 end
 
 -- Registration

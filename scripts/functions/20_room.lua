@@ -116,6 +116,12 @@ local function room_part(r, user, actor, deleted)
 	return false
 end
 
+-- One more room of that kind must be possible.
+local function rooms_check(user, kind, whose)
+	local n = redis.call('ZCARD', rooms_of(user, kind)) + 1
+	check_most(kind == 'direct' and 'conversations' or 'rooms', n, whose)
+end
+
 -- Those named, each once, without the ones that `skip` says; all must be known and not deleted.
 local function users_known(ids, skip)
 	local list, seen = {}, {}
@@ -126,7 +132,10 @@ local function users_known(ids, skip)
 			if not u or u.deleted then
 				refuse('INVALID', 'users: unknown user ' .. id)
 			end
-			if not skip(id) then list[#list + 1] = id end
+			if not skip(id) then
+				rooms_check(id, 'group', 'The user ' .. id .. ' is in')
+				list[#list + 1] = id
+			end
 		end
 	end
 	return list
@@ -160,7 +169,8 @@ end
 -- reply: room, clock ("<epoch>-<clock>", before its first message)
 -- publishes: user:ID "room-created" for each member, the creator included
 -- errors: NOUSER user (creator); USERDELETED user; INVALID kind; INVALID status; INVALID name
---   (channel without); INVALID users: unknown user X; TAKEN name
+--   (channel without); INVALID users: unknown user X; TAKEN name; FULL (one of them is in too many
+--   rooms, or the creator made too many channels)
 writes('room_create', function(creator, kind, name, status, hash, ...)
 	user_acting(creator)
 	if kind ~= 'group' and kind ~= 'channel' then
@@ -173,6 +183,11 @@ writes('room_create', function(creator, kind, name, status, hash, ...)
 	if named and name == '' then refuse('INVALID', 'name: is required') end
 	local members = users_known({ ... }, function(id) return id == creator end)
 	if named and redis.call('EXISTS', named) == 1 then refuse('TAKEN', 'name: is taken') end
+	rooms_check(creator, kind, 'You are in')
+	if named then
+		check_most('channels', (redis.call('HGET', user_key(creator), 'made') or 0) + 1, 'You have made')
+		redis.call('HINCRBY', user_key(creator), 'made', 1)
+	end
 	table.insert(members, 1, creator)
 	local r = room_make({ kind = kind, name = name ~= '' and name or nil, status = status,
 		hash = hash ~= '' and hash or nil, owner = creator }, members)
@@ -184,6 +199,11 @@ writes('room_create', function(creator, kind, name, status, hash, ...)
 	return { room_json(r, creator), stamp() }
 end)
 
+local function directs_check(user, other)
+	rooms_check(user, 'direct', 'You have')
+	rooms_check(other, 'direct', 'The other user has')
+end
+
 -- The direct room of two users, made if it is not there.
 -- keys: room:direct:A:B (A, B in byte order), room:ID, room:ID:members, room:ID:read,
 --   user:ID:directs, clock
@@ -191,7 +211,7 @@ end)
 -- reply: room, "1" if it was made now else "0"
 -- publishes: user:ID "room-created" for both when made
 -- errors: INVALID users (oneself); NOUSER users (other unknown, or deleted and no room there);
---   NOUSER user, USERDELETED user
+--   NOUSER user, USERDELETED user; FULL (one of them has too many)
 local function room_direct(user, other)
 	user_acting(user)
 	if user == other then refuse('INVALID', 'users: is oneself') end
@@ -200,6 +220,7 @@ local function room_direct(user, other)
 	if id then return { room_json(room_load(id), user), '0' } end
 	local u = user_load(other)
 	if not u or u.deleted then refuse('NOUSER', 'users') end
+	directs_check(user, other)
 	local members = { user, other }
 	local r = room_make({ kind = 'direct', status = 'DIRECT', a = user, b = other }, members)
 	redis.call('SET', pair, r.id)
@@ -328,6 +349,10 @@ reads('room_show', function(user, room, after, limit)
 	return reply
 end)
 
+local function members_check(r, more)
+	check_most('members', redis.call('ZCARD', r.key .. ':members') + more, 'The room has')
+end
+
 -- The room hears first: to those added it begins at the clock of their own event.
 local function room_take_in(r, actor, users)
 	for _, user in ipairs(users) do room_join_member(r, user) end
@@ -343,7 +368,8 @@ end
 -- publishes: room:ID "joined" (one, if any was added), then user:ID "added" for each added (oneself
 --   too)
 -- errors: NOROOM room; INVALID room (direct); NOTMEMBER room; FORBIDDEN room (oneself, not a public
---   channel); INVALID users (none; unknown user X); NOUSER user, USERDELETED user
+--   channel); INVALID users (none; unknown user X); NOUSER user, USERDELETED user; FULL (the room has
+--   too many members, or one of them is in too many rooms)
 local function room_add(user, room, ...)
 	local r, ids = room_wanted(room, ''), { ... }
 	user_acting(user)
@@ -356,6 +382,7 @@ local function room_add(user, room, ...)
 	end
 	if #ids == 0 then refuse('INVALID', 'users: is empty') end
 	local added = users_known(ids, function(id) return is_member(r, id) end)
+	members_check(r, #added)
 	room_take_in(r, user, added)
 	return { text(#added), unpack(added) }
 end
@@ -365,7 +392,8 @@ end
 -- args: user room users…
 -- reply: as room_add
 -- publishes: as room_add
--- errors: NOROOM room; NOTMEMBER room; INVALID room (direct); INVALID users (none; unknown user X)
+-- errors: NOROOM room; NOTMEMBER room; INVALID room (direct); INVALID users (none; unknown user X);
+--   FULL as room_add
 writes('room_invite', function(user, room, ...)
 	room_entered(room, user, '')
 	return room_add(user, room, ...)
@@ -414,7 +442,7 @@ end)
 -- reply: room
 -- publishes: as room_add
 -- errors: NOROOM room (no channel); TAKEN room (member already); FORBIDDEN room (private: no
---   password, or another by now); NOUSER user; USERDELETED user
+--   password, or another by now); NOUSER user; USERDELETED user; FULL as room_add
 writes('room_join', function(user, room, hash, tried)
 	local r = room_wanted(room, 'channel')
 	if r.kind ~= 'channel' then refuse('NOROOM', 'room') end
@@ -423,6 +451,8 @@ writes('room_join', function(user, room, hash, tried)
 	if r.status ~= 'PUBLIC' and (not r.hash or hash ~= r.hash) then
 		refuse('FORBIDDEN', 'room')
 	end
+	rooms_check(user, r.kind, 'You are in')
+	members_check(r, 1)
 	passwords.give_back('room:' .. room .. ':user:' .. user, tried)
 	room_take_in(r, user, { user })
 	return { room_json(r, user) }

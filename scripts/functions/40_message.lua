@@ -254,12 +254,24 @@ writes('message_delete', function(user, message, room, want)
 	return { '0', at }
 end)
 
+local function reactions_check(key, user)
+	local n, own = redis.call('HLEN', key), 0
+	check_most('reactions', n + 1, 'The message has')
+	-- Few messages have so many that one user's could be too many.
+	if n < MOST.own_reactions then return end
+	for _, field in ipairs(redis.call('HKEYS', key)) do
+		if field:match('^[^\t]+') == user then own = own + 1 end
+	end
+	check_most('own_reactions', own + 1, 'The message has your')
+end
+
 -- Adds a reaction: one per user, message and emoji.
 -- keys: message:ID, message:ID:reactions, room:ID:members, user:ID, clock
 -- args: user message room want emoji
 -- reply: reaction, "1" if it is new else "0"
 -- publishes: room:ID "reacted" if new
--- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; INVALID emoji (empty)
+-- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; INVALID emoji (empty);
+--   FULL (too many reactions to it, or of the user's)
 writes('message_react', function(user, message, room, want, emoji)
 	local m, r = message_entered(user, message, room, want)
 	if m.deleted then refuse('MSGDELETED', 'message') end
@@ -270,6 +282,7 @@ writes('message_react', function(user, message, room, want, emoji)
 		local id, at = there:match('^(%S+) (%d+)$')
 		return { reaction_json(message, u, emoji, id, at), '0' }
 	end
+	reactions_check(key, user)
 	local now = now_ms()
 	local id = new_id('x', now, tick())
 	redis.call('HSET', key, field, id .. ' ' .. text(now))

@@ -26,7 +26,7 @@ end
 -- publishes: user:ID "room-created" for both if the room was made, then room:ID "message"
 -- errors: INVALID clientMessageId (its message is not in a direct room); NOMESSAGE message (it is
 --   gone); NOUSER user; USERDELETED user; NOUSER other (unknown or deleted); INVALID user
---   (oneself); INVALID attachments; RATE seconds (no room is made then)
+--   (oneself); INVALID attachments; FULL as room_direct; RATE seconds (no room is made then)
 writes('direct_post', function(user, username, content, attachments, cid, rate, burst, history_max,
 		log_max)
 	local known = {}
@@ -39,9 +39,10 @@ writes('direct_post', function(user, username, content, attachments, cid, rate, 
 	if not other or other.deleted then refuse('NOUSER', 'other') end
 	if id == user then refuse('INVALID', 'user: is oneself') end
 	attachments = attachments_json(user, attachments)
+	local r = direct_between(user, id)
+	if not r then directs_check(user, id) end
 	local now = now_ms()
 	take_token(u, rate, burst, now)
-	local r = direct_between(user, id)
 	if not r then
 		room_direct(user, id)
 		r = direct_between(user, id)

@@ -90,13 +90,14 @@ end
 -- args: worker sid name room
 -- reply: clock ("<epoch>-<clock>") as of which these are the users: JSON array
 -- publishes: lobby:NAME "lobby-users"
--- errors: INVALID name; INVALID room; TAKEN name (another socket has it)
+-- errors: INVALID name; INVALID room; TAKEN name (another socket has it); FULL (too many are there)
 writes('lobby_login', function(worker, sid, name, room)
 	lobby_check(name, 'name')
 	lobby_check(room, 'room')
 	local holder = lobby_holder(room, name)
 	if holder and holder.sid ~= sid then refuse('TAKEN', 'name: is taken in this room') end
 	if not holder then
+		check_most('users', redis.call('HLEN', lobby_key(room)) + 1, 'This room has')
 		worker_expect(worker)
 		redis.call('HSET', lobby_key(room), name, text(tick()) .. ' ' .. sid .. ' ' .. worker)
 		redis.call('SADD', lobby_of(worker), room .. ' ' .. name .. ' ' .. sid)

@@ -173,6 +173,12 @@ void api_hear(struct op *op, struct str feed, uint64_t since)
 		hub_join(op->services->hub, p, feed, since);
 }
 
+bool api_may_hear(const struct op *op, struct str feed, struct str prefix, size_t most)
+{
+	const struct peer *p = asker_of(op);
+	return p == NULL || hub_is_member(p, feed) || hub_heard(p, prefix) < most;
+}
+
 void api_leave(struct op *op, struct str feed)
 {
 	struct socket *s = events_asker(op);

@@ -115,6 +115,9 @@ const struct api_event *api_row(const struct op *op);
 /* Joins the asking socket to a feed whose right of entry was checked at `stamp`. True: joined. False: the
  * feed was not followed yet or the user's state moved meanwhile: `again` will be called to check anew. */
 bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(struct op *op));
+/* Whether the asking socket may join that feed, which begins with `prefix`: it hears fewer than `most` such,
+ * or this one already. */
+bool api_may_hear(const struct op *op, struct str feed, struct str prefix, size_t most);
 void api_leave(struct op *op, struct str feed);
 /* For state channels: follows the feed until the op ends. True: it is live, the state can be read; else
  * `live` will be called when it is. */

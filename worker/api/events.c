@@ -203,6 +203,20 @@ static struct str first_argument(struct str args)
 	return sio_next_arg(&args, &value) ? value : STR("{}");
 }
 
+enum { SMALL = 4096 };
+
+/* Whether the socket's requests under way keep so much of what was sent, Redis being slow, that it has to
+ * wait. Small ones need not be looked at: event-rate bounds these. */
+static bool is_swamped(const struct socket *s, const struct op *op)
+{
+	size_t kept = 0;
+	if (op->kept <= SMALL)
+		return false;
+	LIST_EACH(&s->ops, link)
+		kept += LIST_OF(link, struct op, link)->kept;
+	return kept > op->kept && kept > conf.queue_hard;
+}
+
 static void run_raw(struct op *op, const struct api_event *row, const struct sio_packet *p, struct strs blobs)
 {
 	struct raw_event raw = { .event = p->event, .args = p->args, .blobs = blobs };
@@ -236,7 +250,8 @@ static void on_event(struct socket *s, const struct sio_packet *p, struct strs b
 		row = place->any;
 	op->row = row;
 	place->counts->events++;
-	if (!session_allow(s->session)) {
+	op->kept = p->args.len;
+	if (!session_allow(s->session) || is_swamped(s, op)) {
 		op_fail(op, ERR_RATE, NULL, NULL);
 	} else if (row == NULL) {
 		struct str detail = op_text(op, "Unknown event: %.*s", (int)(name.len < 100 ? name.len : 100), name.p);

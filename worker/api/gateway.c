@@ -111,6 +111,7 @@ static struct str fault_text(struct op *op, const struct fault *fault)
 		return STR("You are not in this room");
 	case ERR_NO_USER:
 		return STR("There is no user of that name");
+	case ERR_FULL:
 	case ERR_UNKNOWN_EVENT:
 		return fault->detail;
 	default:

@@ -6,6 +6,8 @@
 #include "worker/domain/presence.h"
 
 enum { CONTENT_MAX = 2000, CLIENT_ID_MAX = 64, USERS_MAX = 1000, CHATS_DEFAULT = 50, CHATS_MAX = 100 };
+/* Users whom one socket waits for: as many as a page has. */
+enum { AWAITED_MAX = USERS_MAX };
 
 /* --- Arguments --- */
 
@@ -83,6 +85,7 @@ static struct str text_of(struct op *op, const struct fault *fault)
 	case ERR_INVALID:
 		return op_text(op, "%.*s%s%.*s", STR_ARG(fault->field), fault->field.len > 0 ? " " : "",
 		               STR_ARG(fault->detail));
+	case ERR_FULL:
 	case ERR_UNKNOWN_EVENT:
 		return fault->detail;
 	default:
@@ -224,6 +227,11 @@ static void send_message(struct op *op, const void *args)
 
 static void await(struct op *op);
 
+static void wait_refused(struct op *op, const void *result UNUSED)
+{
+	op_fail(op, ERR_FULL, NULL, "You wait for 1000 users, which is the most");
+}
+
 /* One who is online already is announced at once. */
 static void user_awaited(struct op *op, const void *result)
 {
@@ -231,6 +239,10 @@ static void user_awaited(struct op *op, const void *result)
 	struct buf json = { 0 };
 	struct json_out j = json_out(&json);
 
+	if (!api_may_hear(op, awaited->feed, STR("presence:"), AWAITED_MAX)) {
+		presence_forget(op, ((const struct user_args *)op->state)->user, wait_refused);
+		return;
+	}
 	if (!api_join(op, awaited->feed, awaited->stamp, await))
 		return;
 	json_open(&j, '{');

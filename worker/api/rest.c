@@ -71,7 +71,7 @@ void rest_refuse(struct op *op, const struct fault *fault)
 	json_close(&j, '}');
 	json_close(&j, '}');
 	if (fault->code == ERR_RATE)
-		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", fault->retry_after_s + 1);
+		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", fault->retry_after_s > 0 ? fault->retry_after_s : 1);
 	if (fault->code == ERR_UNAVAILABLE)
 		snprintf(retry, sizeof(retry), "Retry-After: 1\r\n");
 	http_answer(op->asker, err_status(fault->code), "application/json", buf_view(&body), retry);

@@ -290,6 +290,17 @@ bool hub_is_member(const struct peer *p, struct str feed)
 	return false;
 }
 
+size_t hub_heard(const struct peer *p, struct str prefix)
+{
+	size_t n = 0;
+
+	LIST_EACH(&p->memberships, link) {
+		const struct member *m = LIST_OF(link, struct member, of_peer);
+		n += str_starts(m->group->topic->feed.name, prefix);
+	}
+	return n;
+}
+
 void peer_init(struct peer *p, const struct peer_vt *vt, const struct encoder *e, struct str user)
 {
 	p->vt = vt;

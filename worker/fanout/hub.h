@@ -100,6 +100,8 @@ void hub_join(struct hub *h, struct peer *p, struct str feed, uint64_t since);
 /* False when it was not a member. */
 bool hub_leave(struct hub *h, struct peer *p, struct str feed);
 bool hub_is_member(const struct peer *p, struct str feed);
+/* How many feeds whose names begin so it hears. */
+size_t hub_heard(const struct peer *p, struct str prefix);
 /* Ends the turn: batches are closed; what comes next goes into new ones. */
 void hub_tick(struct hub *h);
 /* After the turn's writing: notes how long the messages took that were told in it. */
