@@ -214,7 +214,7 @@ static bool is_swamped(const struct socket *s, const struct op *op)
 		return false;
 	LIST_EACH(&s->ops, link)
 		kept += LIST_OF(link, struct op, link)->kept;
-	return kept > op->kept && kept > conf.queue_hard;
+	return kept > conf.queue_hard;
 }
 
 static void run_raw(struct op *op, const struct api_event *row, const struct sio_packet *p, struct strs blobs)
