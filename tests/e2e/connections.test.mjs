@@ -270,6 +270,20 @@ describe('of one user', { timeout: 300_000 }, () => {
 		await until(() => open(server, token, 'channels'), 'room');
 	});
 
+	test('those of workers that were killed are gone', wait, async () => {
+		await full();
+		await new Chatter(server, { token: ann.token }).refused();
+		const before = server.workers().map(({ pid }) => pid);
+		for (const pid of before)
+			process.kill(pid, 'SIGKILL');
+		await until(() => server.workers().filter(({ pid }) => !before.includes(pid)).length === before.length,
+			'successors');
+		const { token } = ann;
+		for (const seat of SEATS)
+			await until(() => open(server, token, seat), `room for ${seat}`);
+		await new Chatter(server, { token }).refused();
+	});
+
 	test('refusals are logged with the user, never with a token', wait, async () => {
 		await full();
 		await until(async () => {

@@ -128,6 +128,24 @@ describe('passwords', { timeout: 300_000 }, () => {
 		assert.match((await one.ask('joinChannel', { name, password: RIGHT })).message, /^Too many/);
 	});
 
+	test('one user who makes channels with passwords does not keep others from signing in', wait, async () => {
+		const username = await account();
+		const [one] = await guests(await person(server, 'Eve'));
+		const made = [];
+		for (let i = 0; i < 200; i++)
+			made.push(one.ask('createChannel', { name: unique('many'), status: 'PRIVATE', password: 'x' }));
+		let going = true;
+		const all = Promise.all(made).finally(() => { going = false; });
+		let signed = 0;
+		while (going) {
+			assert.equal((await signIn(username, RIGHT)).status, 200);
+			signed += going;
+		}
+		const failed = (await all).filter(({ message }) => message === 'Failed to create channel');
+		assert.ok(failed.length > 0 && failed.length < 200, `${failed.length} failed`);
+		assert.ok(signed > 0, 'nobody signed in meanwhile');
+	});
+
 	test('what is not compared, because too many others wait, was no try', wait, async () => {
 		const names = Array.from({ length: 200 }, () => unique('many').replaceAll('-', '_'));
 		const answers = await Promise.all(names.map((name) => signIn(name, 'wrong')));

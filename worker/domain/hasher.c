@@ -15,13 +15,18 @@ _Static_assert(HASH_MAX >= crypto_pwhash_STRBYTES, "a hash with its NUL fits");
  * core, so that the last of a full queue waits a second. */
 enum { PASSES = 2, MEMORY = 19 * 1024 * 1024, QUEUE_MAX = 64 };
 
+/* Of these, of one user: events come faster than passwords are hashed, and others want to sign in. */
+enum { USER_MAX = 16 };
+
 struct hasher {
 	struct jobs *jobs;
+	struct list under_way;       /* of struct hashing */
 	char dummy[HASH_MAX];        /* the thread's: what nobody's password is compared with */
 };
 
 struct hashing {
 	struct job job;
+	struct list link;            /* among those under way */
 	struct hasher *hasher;
 	op_fn *then;
 	char password[PASSWORD_MAX];
@@ -40,6 +45,7 @@ static void release(struct job *job)
 {
 	struct hashing *h = hashing_of(job);
 
+	list_remove(&h->link);
 	sodium_memzero(h->password, sizeof(h->password));
 	sodium_memzero(h->hash, sizeof(h->hash));
 	free(h);
@@ -86,8 +92,9 @@ static void work_verify(struct job *job)
 
 static void finish_hash(struct job *job)
 {
-	const struct hashing *h = hashing_of(job);
+	struct hashing *h = hashing_of(job);
 
+	list_remove(&h->link);       /* the op is about to end */
 	if (h->failed) {
 		op_fail(job->op, ERR_UNAVAILABLE, NULL, NULL);
 		return;
@@ -98,8 +105,9 @@ static void finish_hash(struct job *job)
 
 static void finish_verify(struct job *job)
 {
-	const struct hashing *h = hashing_of(job);
+	struct hashing *h = hashing_of(job);
 
+	list_remove(&h->link);
 	if (h->failed)
 		op_fail(job->op, ERR_UNAVAILABLE, NULL, NULL);
 	else
@@ -112,12 +120,37 @@ static struct hashing *hashing_new(struct op *op, struct str password, op_fn *th
 
 	h->job.op = op;
 	h->job.release = release;
+	list_init(&h->link);
 	h->hasher = op->services->hasher;
 	h->then = then;
 	h->password_len = password.len < PASSWORD_MAX ? password.len : PASSWORD_MAX;
 	if (h->password_len)
 		memcpy(h->password, password.p, h->password_len);
 	return h;
+}
+
+static bool has_too_many(const struct hasher *hasher, struct str user)
+{
+	unsigned n = 0;
+
+	LIST_EACH(&hasher->under_way, link) {
+		const struct op *op = LIST_OF(link, struct hashing, link)->job.op;
+		n += user.p != NULL && str_eq(op->user, user);
+	}
+	return n >= USER_MAX;
+}
+
+static void add(struct hashing *h)
+{
+	struct op *op = h->job.op;
+
+	if (has_too_many(h->hasher, op->user)) {
+		release(&h->job);
+		op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
+		return;
+	}
+	list_push(&h->hasher->under_way, &h->link);
+	jobs_add(h->hasher->jobs, &h->job);
 }
 
 void password_hash(struct op *op, struct str password, op_fn *then)
@@ -129,7 +162,7 @@ void password_hash(struct op *op, struct str password, op_fn *then)
 	struct hashing *h = hashing_new(op, password, then);
 	h->job.work = work_hash;
 	h->job.finish = finish_hash;
-	jobs_add(h->hasher->jobs, &h->job);
+	add(h);
 }
 
 void password_verify(struct op *op, struct str password, struct str hash, op_fn *then)
@@ -141,7 +174,7 @@ void password_verify(struct op *op, struct str password, struct str hash, op_fn 
 		memcpy(h->hash, hash.p, hash.len);
 	h->job.work = work_verify;
 	h->job.finish = finish_verify;
-	jobs_add(h->hasher->jobs, &h->job);
+	add(h);
 }
 
 struct hasher *hasher_new(struct event_base *base)
@@ -150,6 +183,7 @@ struct hasher *hasher_new(struct event_base *base)
 
 	if (sodium_init() < 0)
 		abort();
+	list_init(&hasher->under_way);
 	hasher->jobs = jobs_new(base, QUEUE_MAX);
 	return hasher;
 }
