@@ -32,6 +32,7 @@ local MOST = {
 	conversations = 50000,   -- … and has of these
 	channels = 10000,        -- a user makes: they stay when all have left
 	members = 100000,        -- of a room
+	files = 10000,           -- a user has uploaded
 	reactions = 1000,        -- to a message …
 	own_reactions = 20,      -- … by one user
 	users = 1000,            -- of a lobby's room

@@ -4,7 +4,7 @@
 -- (how many messages refer to it; forwards count). `uploads:idle` is a zset of those without any, by the
 -- ms since when; `uploads:going` one of those that Redis has forgotten and whose files are still to be
 -- removed, by the ms at which that is tried again. `uploads` is the sum of all sizes, the field
--- `uploaded` of user:ID that of a user's.
+-- `uploaded` of user:ID that of a user's, `files` their number.
 
 local UPLOAD_IDLE_MS = 86400000      -- how long a file is kept without a message
 local UPLOAD_AGAIN_MS = 60000        -- after that, somebody else may try to remove it
@@ -15,10 +15,14 @@ local function is_upload(id)
 	return type(id) == 'string' and #id == 32 and id:find('^%x+$') ~= nil
 end
 
-local function upload_check(user, user_quota, quota, bytes)
+local function upload_check(user, user_quota, quota, bytes, n)
 	user_quota, quota = tonumber(user_quota) or 0, tonumber(quota) or 0
-	local mine = redis.call('HGET', user_key(user), 'uploaded') or 0
-	if user_quota > 0 and mine + bytes > user_quota then
+	local mine = redis.call('HMGET', user_key(user), 'uploaded', 'files')
+	-- However small: each takes its place in a directory, and in Redis.
+	if (mine[2] or 0) + n > MOST.files then
+		refuse('NOSPACE', 'You have ' .. text(MOST.files) .. ' files, which is the most; old ones go when no message has them')
+	end
+	if user_quota > 0 and (mine[1] or 0) + bytes > user_quota then
 		refuse('NOSPACE', 'Your files have no more space; old ones go when no message has them')
 	end
 	if quota > 0 and (redis.call('GET', 'uploads') or 0) + bytes > quota then
@@ -65,7 +69,7 @@ end
 -- errors: NOUSER user; USERDELETED user; NOSPACE
 reads('upload_allow', function(user, user_quota, quota, bytes)
 	user_acting(user)
-	upload_check(user, user_quota, quota, tonumber(bytes))
+	upload_check(user, user_quota, quota, tonumber(bytes), 1)
 	return { '1' }
 end)
 
@@ -79,13 +83,14 @@ writes('upload_store', function(user, user_quota, quota, ...)
 	local files, bytes, now = { ... }, 0, text(now_ms())
 	user_acting(user)
 	for i = 2, #files, 3 do bytes = bytes + files[i] end
-	upload_check(user, user_quota, quota, bytes)
+	upload_check(user, user_quota, quota, bytes, #files / 3)
 	for i = 1, #files, 3 do
 		redis.call('HSET', upload_key(files[i]), 'user', user, 'size', files[i + 1], 'created', now,
 			'json', files[i + 2], 'refs', '0')
 		redis.call('ZADD', 'uploads:idle', now, files[i])
 	end
 	redis.call('HINCRBY', user_key(user), 'uploaded', text(bytes))
+	redis.call('HINCRBY', user_key(user), 'files', text(#files / 3))
 	redis.call('INCRBY', 'uploads', text(bytes))
 	return { '1' }
 end)
@@ -109,6 +114,7 @@ local function upload_forget(id, now)
 	redis.call('DEL', upload_key(id))
 	redis.call('ZADD', 'uploads:going', text(now + UPLOAD_AGAIN_MS), id)
 	redis.call('HINCRBY', user_key(f[1]), 'uploaded', '-' .. f[2])
+	redis.call('HINCRBY', user_key(f[1]), 'files', -1)
 	redis.call('DECRBY', 'uploads', f[2])
 end
 

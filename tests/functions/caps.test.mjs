@@ -96,3 +96,17 @@ test('users of a lobby’s room', async () => {
 	await fcall('lobby_login', 'w', 'sid', 'ann', 'full');
 	await fcall('lobby_login', 'w', 'other', 'bob', 'another');
 });
+
+test('files of a user', async () => {
+	await user('ann');
+	const store = (...ids) => ['upload_store', 'ann', 0, 0, ...ids.flatMap((id) => [id.padEnd(32, '0'), 1, '{}'])];
+	await fcall(...store('a'));
+	await server.redis.hset('user:ann', 'files', 9998);
+	const most = 'NOSPACE You have 10000 files, which is the most; old ones go when no message has them';
+	await refused(most, ...store('b', 'c', 'd'));
+	await fcall(...store('b', 'c'));
+	await refused(most, 'upload_allow', 'ann', 0, 0, 1);
+	await server.redis.zadd('uploads:idle', 1, 'a'.padEnd(32, '0'));
+	await fcall('uploads_due', 10);
+	await fcall(...store('e'));
+});

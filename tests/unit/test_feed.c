@@ -645,6 +645,8 @@ static void a_feed_without_a_log_goes_on(void **state)
 	listener_init(&l, &plain, "bob");
 	hub_join(w.hub, &l.peer, STR("lobby:0"), 0);
 	assert_true(hub_is_member(&l.peer, STR("lobby:0")));
+	assert_int_equal(hub_heard(&l.peer, STR("lobby:")), 1);
+	assert_int_equal(hub_heard(&l.peer, STR("presence:")), 0);
 	lives = 0;
 	unsigned want = 1;
 	assert_false(hub_hold(w.hub, STR("lobby:0"), feed_is_live, &l));
