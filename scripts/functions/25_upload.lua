@@ -20,7 +20,8 @@ local function upload_check(user, user_quota, quota, bytes, n)
 	local mine = redis.call('HMGET', user_key(user), 'uploaded', 'files')
 	-- However small: each takes its place in a directory, and in Redis.
 	if (mine[2] or 0) + n > MOST.files then
-		refuse('NOSPACE', 'You have ' .. text(MOST.files) .. ' files, which is the most; old ones go when no message has them')
+		refuse('NOSPACE', 'You have ' .. text(MOST.files) .. ' files, which is the most; ' ..
+			'old ones go when no message has them')
 	end
 	if user_quota > 0 and (mine[1] or 0) + bytes > user_quota then
 		refuse('NOSPACE', 'Your files have no more space; old ones go when no message has them')
