@@ -26,16 +26,32 @@ void metrics_unmap(struct metrics *pages, unsigned workers)
 	munmap(pages, workers * sizeof(*pages));
 }
 
+/* What comes and goes: how much of it came, and the first cell of how it went. */
+static const struct {
+	unsigned opened, closed;
+} passages[] = {
+	{ METRIC_OPENED, METRIC_CLOSED },
+	{ METRIC_TCP_OPENED, METRIC_TCP_CLOSED },
+	{ METRIC_SOCKETS_OPENED, METRIC_SOCKETS_CLOSED },
+};
+
+/* Not by the gauges: what was killed while it wrote these may have left them at odds. */
+static void lose(struct metrics *page, unsigned opened, unsigned closed)
+{
+	const unsigned lost = closed + METRIC_LOST;
+	const uint64_t came = metrics_get(page, opened);
+	uint64_t went = 0;
+
+	for (unsigned r = 0; r < METRIC_REASONS; r++)
+		went += metrics_get(page, closed + r);
+	if (came > went)
+		metrics_put(page, lost, metrics_get(page, lost) + came - went);
+}
+
 void metrics_end(struct metrics *page)
 {
-	const uint64_t opened = metrics_get(page, METRIC_OPENED);
-	uint64_t closed = 0;
-
-	for (unsigned cell = METRIC_CLOSED; cell <= METRIC_CLOSED_LAST; cell++)
-		closed += metrics_get(page, cell);
-	/* Not by the gauge: what was killed while it wrote these may have left them at odds. */
-	if (opened > closed)
-		metrics_put(page, METRIC_LOST, metrics_get(page, METRIC_LOST) + opened - closed);
+	for (size_t i = 0; i < COUNT_OF(passages); i++)
+		lose(page, passages[i].opened, passages[i].closed);
 	for (const struct metric_row *row = metric_rows; row->word != NULL; row++)
 		for (unsigned i = 0; row->kind == GAUGE && i < row->cells; i++)
 			metrics_put(page, row->first + i, 0);

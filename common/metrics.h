@@ -9,7 +9,8 @@
 #include "common/histogram.h"
 
 enum {
-	METRIC_REASONS = 40,         /* ways to end, at most; the last: the worker did */
+	METRIC_REASONS = 40,         /* ways to end, at most … */
+	METRIC_LOST = METRIC_REASONS - 1,    /* … the last: the worker did */
 	METRIC_APIS = 16,            /* at most */
 	METRIC_CLASSES = 6,          /* of HTTP statuses: the first digit */
 	METRICS_LINE = 64,           /* bytes that caches share */
@@ -26,8 +27,7 @@ enum metric {
 	METRIC_##name, METRIC_##name##_LAST = METRIC_##name + (cells) - 1,
 #include "common/metrics.def"
 #undef METRIC
-	METRIC_COUNT,
-	METRIC_LOST = METRIC_CLOSED_LAST
+	METRIC_COUNT
 };
 
 struct metric_row {
@@ -46,7 +46,7 @@ struct metrics {
 /* The pages of so many workers, zeroed, to be made before they are forked; NULL: errno says why. */
 struct metrics *metrics_map(unsigned workers);
 void metrics_unmap(struct metrics *pages, unsigned workers);
-/* The worker has ended, and nobody writes its page: nothing is open any more, and its clients are lost. */
+/* The worker has ended, and nobody writes its page: nothing is open any more, and what was is lost. */
 void metrics_end(struct metrics *page);
 /* What a worker has to add to all it counts; 0 for gauges. */
 void metrics_before(const struct metrics *page, uint64_t before[METRIC_COUNT]);

@@ -46,6 +46,7 @@ struct op {
 	const void *row;     /* … and what its door keeps of it (events.c, rest.c) */
 	struct str ack;      /* Socket.IO: id of the acknowledgement asked for, in the arena; or STR_NONE */
 	struct str user;     /* id of the acting user, in the arena; or STR_NONE */
+	struct str claimed;  /* who somebody without proof says to be, for the log; or STR_NONE */
 	struct str session, take;    /* the socket's recoverable session and its count; or STR_NONE */
 	unsigned status;     /* HTTP status of a good answer; 200 */
 	const char *type;    /* HTTP: what it is, if not JSON; or NULL */

@@ -13,6 +13,7 @@
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/id.h"
+#include "common/log_line.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "worker/api/door.h"
@@ -43,6 +44,7 @@ struct worker {
 	struct deadline_list beat_list, drain_list, rest_list, patience_list;
 	struct deadline beat, drain, rest, patience;
 	struct buf message;
+	uint64_t accept_failures;
 	size_t seen_conns, trimmed_conns;    /* at the last beat; when memory was last given back */
 	struct metrics *page;
 	uint64_t before[METRIC_COUNT];       /* what predecessors at this place have counted */
@@ -79,6 +81,7 @@ static void on_beat(struct deadline *d)
 	struct worker *w = CONTAINER_OF(d, struct worker, beat);
 	tell_master(w, CHAN_BEAT, (int32_t)getpid());
 	give_back(w);
+	log_left_out();
 	deadline_set(&w->beat_list, d);
 }
 
@@ -125,6 +128,7 @@ static void on_rested(struct deadline *d)
 static void rest(struct worker *w)
 {
 	log_warn("cannot accept: %s; trying again in %d ms", strerror(errno), REST_MS);
+	w->accept_failures++;
 	watch_listeners(w, false);
 	deadline_set(&w->rest_list, &w->rest);
 }
@@ -271,7 +275,9 @@ static const struct calls_owner redis_owner = {
 static void on_ousted(void *ctx, struct str feed, struct str sid)
 {
 	const struct worker *w = ctx;
-	hub_lose(w->services.hub, feed, sid);
+	struct peer *p = hub_named(w->services.hub, feed, sid);
+	if (p != NULL)
+		events_oust(p);
 }
 
 static void on_here(void *ctx, struct str user, bool here)
@@ -309,7 +315,9 @@ static void publish_clients(struct worker *w)
 	hub_counts(w->services.hub, &feeds, &members);
 	put(w, METRIC_CONNECTIONS, w->engine.n_sessions + plain->n);
 	put(w, METRIC_TCP, w->net.n_conns);
+	put(w, METRIC_TCP_OPENED, w->net.opened);
 	put(w, METRIC_SOCKETS, w->sockets.n + plain->n);
+	put(w, METRIC_SOCKETS_OPENED, w->sockets.opened + plain->opened);
 	put(w, METRIC_FEEDS, feeds);
 	put(w, METRIC_MEMBERS, members);
 	put(w, METRIC_USERS, hub_users(w->services.hub));
@@ -318,8 +326,11 @@ static void publish_clients(struct worker *w)
 	put(w, METRIC_EVENTS, w->sockets.events + plain->messages);
 	put(w, METRIC_DELIVERIES, hub_deliveries(w->services.hub));
 	put_histogram(w, METRIC_DELIVERY_TIME, hub_times(w->services.hub));
-	for (unsigned r = 0; r < REASON_COUNT; r++)
+	for (unsigned r = 0; r < REASON_COUNT; r++) {
 		put(w, METRIC_CLOSED + r, w->engine.closed[r] + plain->closed[r]);
+		put(w, METRIC_TCP_CLOSED + r, w->net.closed[r]);
+		put(w, METRIC_SOCKETS_CLOSED + r, w->sockets.closed[r] + plain->closed[r]);
+	}
 	for (unsigned i = 0; apis[i] != NULL; i++) {
 		const struct api_counts *api = api_counts(apis[i]);
 		put(w, METRIC_API_SOCKETS + i, api->sockets);
@@ -340,6 +351,7 @@ static void publish(struct worker *w)
 	for (unsigned class = 0; class < METRIC_CLASSES; class++)
 		put(w, METRIC_RESPONSES + class, rest->responses[class]);
 	put_histogram(w, METRIC_REST_TIME, &rest->times);
+	put(w, METRIC_ACCEPT_FAILURES, w->accept_failures);
 	put(w, METRIC_LOG_DROPPED, log_dropped());
 }
 
@@ -447,6 +459,7 @@ static void unwire(struct worker *w)
 	engine_fini(&w->engine);
 	plain_fini();
 	net_fini(&w->net);
+	publish(w);      /* how the last ones ended */
 	sockets_fini(&w->sockets);
 	/* First what may still be answered, for answers reach all the others. */
 	calls_free(w->services.calls);

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { enter, leaveAll, workerOfChatter } from '../lib/chatter.mjs';
 import { Listener, hangUpAll } from '../lib/listener.mjs';
-import { Metrics, scrape } from '../lib/metrics.mjs';
+import { Metrics, PASSAGES, scrape } from '../lib/metrics.mjs';
 import { channel, person } from '../lib/people.mjs';
 import { RedisChild } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
@@ -52,7 +52,7 @@ describe('metrics', { timeout: 300_000 }, () => {
 	// A scrape in which so many clients are connected, in so many sockets.
 	const settled = (n) => until(async () => {
 		const now = await scrape(server);
-		return now.sum('confab_connections') === n && now.sum('confab_sockets') === n && now;
+		return now.sum('confab_connections') === n && now.sum('confab_sockets') === n && now.accounted();
 	}, `metrics of ${n} clients`);
 
 	// Clients in the channel, at least one on every worker, and the worker of each.
@@ -280,7 +280,11 @@ describe('metrics', { timeout: 300_000 }, () => {
 		}
 
 		const grown = growth(first, last);
-		assert.equal(grown('confab_disconnects_total', { reason: 'worker ended' }), lost);
+		for (const name of ['confab_disconnects_total', 'confab_socket_disconnects_total'])
+			assert.equal(grown(name, { reason: 'worker ended' }), lost, name);
+		// Perhaps with the connections of a scrape.
+		assert.ok(grown('confab_tcp_disconnects_total', { reason: 'worker ended' }) >= lost);
+		await until(async () => (await scrape(server)).accounted(), 'all accounted for');
 		assert.equal(open(last), survivors.length);
 		assert.equal(grown('confab_worker_starts_total'), 1);
 		const [worker] = Array.from({ length: WORKERS }, (_, i) => i)
@@ -305,6 +309,10 @@ describe('metrics', { timeout: 300_000 }, () => {
 		const grown = growth(first, last);
 		assert.equal(grown('confab_disconnects_total', { reason: 'going away' }), crowd.length);
 		assert.equal(grown('confab_disconnects_total'), crowd.length);
+		for (const name of ['confab_socket_disconnects_total', 'confab_tcp_disconnects_total'])
+			assert.ok(grown(name, { reason: 'going away' }) >= crowd.length, name);
+		for (const [, went] of Object.values(PASSAGES))
+			assert.equal(grown(went, { reason: 'worker ended' }), 0, went);
 		assert.equal(open(last), 0);
 		assert.equal(last.sum('confab_worker_up'), WORKERS);
 	});

@@ -66,7 +66,7 @@ static void stub_connect(struct socket *s, struct str auth)
 	stub->socket = s;
 	list_push(&play.stubs, &stub->link);
 	if (str_eqz(auth, "{\"a\":1}"))
-		socket_refuse(s, "no");
+		socket_refuse(s, REASON_REFUSED, "no");
 	else if (str_eqz(auth, "{\"a\":2}"))
 		socket_identify(s, STR("ann"), clock_wall_ms() / 1000 + 5);
 	else
@@ -81,11 +81,16 @@ static void stub_echo(struct socket *s, const struct sio_packet *p, struct strs 
 		socket_emit(s, p->data, blobs);
 }
 
+static void stub_expired(struct socket *s)
+{
+	socket_disconnect(s, REASON_EXPIRED);
+}
+
 static void stub_answered(struct socket *s, void *arg, struct str args, struct strs blobs)
 {
 	(void)arg, (void)blobs;
 	if (args.p != NULL && args.len > 2)
-		socket_disconnect(s);
+		stub_expired(s);
 }
 
 static void stub_ask(struct socket *s, const struct sio_packet *p, struct strs blobs)
@@ -97,7 +102,7 @@ static void stub_ask(struct socket *s, const struct sio_packet *p, struct strs b
 static void stub_bye(struct socket *s, const struct sio_packet *p, struct strs blobs)
 {
 	(void)p, (void)blobs;
-	socket_disconnect(s);
+	stub_expired(s);
 	socket_emit(s, STR("[1]"), (struct strs){ 0 });
 }
 
@@ -159,7 +164,7 @@ static void stub_closed(struct socket *s, enum reason why)
 }
 
 static const struct socket_app stub_app = {
-	.find = stub_find, .connect = stub_connect, .event = stub_event, .expired = socket_disconnect,
+	.find = stub_find, .connect = stub_connect, .event = stub_event, .expired = stub_expired,
 	.closed = stub_closed,
 };
 
@@ -475,7 +480,7 @@ static void serve(unsigned what)
 	}
 	LIST_EACH(&play.stubs, link)
 		if (what == 'c')
-			socket_disconnect(LIST_OF(link, struct stub, link)->socket);
+			stub_expired(LIST_OF(link, struct stub, link)->socket);
 }
 
 static const struct {
@@ -510,7 +515,7 @@ static void end_play(void)
 	for (unsigned n = 0; n < CLIENTS; n++)
 		client_close(&play.clients[n]);
 	wire_turn();
-	for (unsigned i = 0; i < STEPS_MAX && wire.engine.n_sessions + wire.net.n_conns > 0; i++)
+	for (unsigned i = 0; i < STEPS_MAX && wire.engine.sessions.n + wire.net.n_conns > 0; i++)
 		wire_wait(STEP_MS);
 	wire_check_empty();
 	CHECK(list_empty(&play.stubs));

@@ -107,8 +107,20 @@ static void check_deadlines(void)
 	}
 }
 
+/* All that came has gone, each for one reason. */
+static void check_ends(uint64_t came, const uint64_t closed[REASON_COUNT])
+{
+	uint64_t went = 0;
+	for (unsigned r = 0; r < REASON_COUNT; r++)
+		went += closed[r];
+	CHECK(came == went);
+}
+
 void wire_check_empty(void)
 {
+	check_ends(wire.net.opened, wire.net.closed);
+	check_ends(wire.engine.opened, wire.engine.closed);
+	check_ends(wire.sockets.opened, wire.sockets.closed);
 	CHECK(wire.net.n_conns == 0 && list_empty(&wire.net.conns) && list_empty(&wire.net.dying));
 	CHECK(list_empty(&wire.net.todo) && wire.net.queued == 0 && wire.engine.queued == 0);
 	CHECK(wire.engine.n_sessions == 0 && wire.engine.sessions.n == 0);

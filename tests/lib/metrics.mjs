@@ -7,6 +7,13 @@ const LABEL = '[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\\\\n]|\\\\["\\\\n])*"';
 const SAMPLE = new RegExp(`^(${NAME})(?:\\{((?:${LABEL})(?:,${LABEL})*)\\})? (\\d+(?:\\.\\d+)?)$`);
 const KINDS = ['counter', 'gauge', 'histogram'];
 
+// Those that came, those that went, those that are there: the first is the sum of the others.
+export const PASSAGES = {
+	clients: ['confab_connects_total', 'confab_disconnects_total', 'confab_connections'],
+	sockets: ['confab_socket_connects_total', 'confab_socket_disconnects_total', 'confab_sockets'],
+	tcp: ['confab_tcp_connects_total', 'confab_tcp_disconnects_total', 'confab_tcp_connections'],
+};
+
 export class Metrics {
 	families = new Map();    // name → { kind, help, samples: [{ name, labels, value }] }
 	series = new Map();      // a sample's name and labels, as they stand there → value
@@ -59,6 +66,16 @@ export class Metrics {
 
 	sum(name, labels) {
 		return this.samples(name, labels).reduce((all, { value }) => all + value, 0);
+	}
+
+	// Fails unless all that came to each worker is there or went.
+	accounted() {
+		for (const { labels: { worker } } of this.samples('confab_worker_up')) {
+			for (const [kind, [came, went, there]] of Object.entries(PASSAGES))
+				assert.equal(this.sum(came, { worker }) - this.sum(went, { worker }), this.sum(there, { worker }),
+					`${kind} of worker ${worker}`);
+		}
+		return this;
 	}
 
 	// The series that only ever grow.

@@ -1,10 +1,11 @@
 /* Prints the tables of routes and events as JSON: {routes: [{name, token, fields}], apis: [{name, path, nsp,
- * events: [{name, fields}], told}]}. `fields` is null where there is no schema; `told` is what the API says
+ * events: [{name, fields}], told}], reasons: [{name, code, fault, text}]}. `fields` is null where there is no schema; `told` is what the API says
  * of every kind of live event. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "worker/api/api.h"
+#include "worker/reason.h"
 
 static const char *const type_words[] = {
 	[F_STR] = "string", [F_ID] = "id", [F_RAW] = "any", [F_OBJECT] = "object", [F_ARRAY] = "array",
@@ -129,6 +130,27 @@ static void put_api(struct json_out *j, const struct api *api)
 	json_close(j, '}');
 }
 
+static void put_reasons(struct json_out *j)
+{
+	static const char *const names[] = {
+#define REASON(name, code, gravity, text) #name,
+#include "worker/reason.def"
+#undef REASON
+	};
+
+	json_key(j, "reasons");
+	json_open(j, '[');
+	for (unsigned r = 0; r < REASON_COUNT; r++) {
+		json_open(j, '{');
+		json_put_str(j, "name", str_z(names[r]));
+		json_put_int(j, "code", reason_code((enum reason)r));
+		json_put_bool(j, "fault", reason_is_fault((enum reason)r));
+		put_text(j, "text", reason_text((enum reason)r));
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
 int main(void)
 {
 	struct buf text = { 0 };
@@ -146,6 +168,7 @@ int main(void)
 	for (size_t i = 0; apis[i] != NULL; i++)
 		put_api(&j, apis[i]);
 	json_close(&j, ']');
+	put_reasons(&j);
 	json_close(&j, '}');
 	printf("%.*s\n", STR_ARG(buf_view(&text)));
 	buf_fini(&text);

@@ -60,39 +60,50 @@ static void test_pages_share_no_cache_line(void **state UNUSED)
 /* Of a worker that ends, gauges go and counters stay; those that its successor begins with are these. */
 static void test_counters_outlive_a_worker(void **state UNUSED)
 {
+	static const unsigned came[] = { METRIC_OPENED, METRIC_TCP_OPENED, METRIC_SOCKETS_OPENED };
 	struct metrics *page = metrics_map(1);
 	uint64_t before[METRIC_COUNT];
 
 	assert_non_null(page);
 	for (unsigned cell = 0; cell < METRIC_COUNT; cell++)
 		metrics_put(page, cell, cell + large);
-	metrics_put(page, METRIC_OPENED, 0);
+	for (size_t i = 0; i < COUNT_OF(came); i++)
+		metrics_put(page, came[i], 0);
 	metrics_before(page, before);
 	for (unsigned cell = 0; cell < METRIC_COUNT; cell++)
-		assert_true(before[cell] == (is_gauge(cell) || cell == METRIC_OPENED ? 0 : cell + large));
+		assert_true(before[cell] == (is_gauge(cell) ? 0 : metrics_get(page, cell)));
 	metrics_end(page);
 	for (unsigned cell = 0; cell < METRIC_COUNT; cell++)
 		assert_true(metrics_get(page, cell) == before[cell]);
 	metrics_unmap(page, 1);
 }
 
-static void test_clients_of_a_worker_that_ends_are_lost(void **state UNUSED)
+/* What comes and goes is accounted for, each kind by itself. */
+static void test_what_a_worker_that_ends_has_open_is_lost(void **state UNUSED)
 {
+	static const unsigned kinds[][3] = {
+		{ METRIC_OPENED, METRIC_CLOSED, METRIC_CONNECTIONS },
+		{ METRIC_TCP_OPENED, METRIC_TCP_CLOSED, METRIC_TCP },
+		{ METRIC_SOCKETS_OPENED, METRIC_SOCKETS_CLOSED, METRIC_SOCKETS },
+	};
 	struct metrics *page = metrics_map(1);
 
 	assert_non_null(page);
-	metrics_put(page, METRIC_OPENED, 10);
-	metrics_put(page, METRIC_CLOSED + 3, 4);
-	metrics_put(page, METRIC_CLOSED, 1);
-	metrics_put(page, METRIC_CONNECTIONS, 5);
-	metrics_end(page);
-	assert_int_equal(metrics_get(page, METRIC_LOST), 5);
-	assert_int_equal(metrics_get(page, METRIC_CONNECTIONS), 0);
-	metrics_end(page);
-	assert_int_equal(metrics_get(page, METRIC_LOST), 5);
-	metrics_put(page, METRIC_OPENED, 12);
-	metrics_end(page);
-	assert_int_equal(metrics_get(page, METRIC_LOST), 7);
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		const unsigned opened = kinds[i][0], closed = kinds[i][1], gauge = kinds[i][2];
+		metrics_put(page, opened, 10);
+		metrics_put(page, closed + 3, 4);
+		metrics_put(page, closed, 1);
+		metrics_put(page, gauge, 5);
+		metrics_end(page);
+		assert_int_equal(metrics_get(page, closed + METRIC_LOST), 5);
+		assert_int_equal(metrics_get(page, gauge), 0);
+		metrics_end(page);
+		assert_int_equal(metrics_get(page, closed + METRIC_LOST), 5);
+		metrics_put(page, opened, 12);
+		metrics_end(page);
+		assert_int_equal(metrics_get(page, closed + METRIC_LOST), 7);
+	}
 	metrics_unmap(page, 1);
 }
 
@@ -106,7 +117,9 @@ static void test_rows_take_all_cells_once(void **state UNUSED)
 		next += row->cells;
 	}
 	assert_int_equal(next, METRIC_COUNT);
-	assert_int_equal(METRIC_LOST, METRIC_CLOSED + METRIC_REASONS - 1);
+	assert_int_equal(METRIC_CLOSED + METRIC_LOST, METRIC_CLOSED_LAST);
+	assert_int_equal(METRIC_TCP_CLOSED + METRIC_LOST, METRIC_TCP_CLOSED_LAST);
+	assert_int_equal(METRIC_SOCKETS_CLOSED + METRIC_LOST, METRIC_SOCKETS_CLOSED_LAST);
 }
 
 static void test_each_has_names_of_its_own(void **state UNUSED)
@@ -159,7 +172,7 @@ int main(void)
 		cmocka_unit_test(test_a_child_counts_for_all),
 		cmocka_unit_test(test_pages_share_no_cache_line),
 		cmocka_unit_test(test_counters_outlive_a_worker),
-		cmocka_unit_test(test_clients_of_a_worker_that_ends_are_lost),
+		cmocka_unit_test(test_what_a_worker_that_ends_has_open_is_lost),
 		cmocka_unit_test(test_rows_take_all_cells_once),
 		cmocka_unit_test(test_each_has_names_of_its_own),
 		cmocka_unit_test(test_a_time_goes_into_the_first_bucket_that_holds_it),

@@ -20,6 +20,8 @@ void events_redis_up(void);
 void events_part(struct str session, struct str take, bool leaves);
 /* The asking socket left a room: its session does, too. */
 void events_unfollow(const struct op *asked, struct str room);
+/* Another has the name of a lobby's user, who has to come again. */
+void events_oust(struct peer *p);
 /* What the client says of an earlier session, for a CONNECT where that can be recovered; else NULL. */
 const struct arrival *events_arrival(const struct op *op);
 /* The socket that asks, or NULL when it is gone or the asker is none. */
@@ -65,6 +67,11 @@ const struct plain_counts *plain_counts(void);
 struct peer *plain_asker(const struct op *op);
 /* It is op->user's, until when (seconds since 1970; 0: for ever). */
 void plain_identify(const struct op *op, int64_t expires_s);
+
+/* note.c: the log tells who was refused for want of a right token or password, or came too often: a client's
+ * event, or a request to `route`. Nothing of other refusals. */
+void note_refusal(const struct op *op, const struct fault *fault);
+void note_request(const struct op *op, const char *route, const struct conn *c, const struct fault *fault);
 
 /* refresh.c: reads a state channel anew and tells it to those who knew less; nothing for other feeds. */
 void refresh_feed(const struct services *services, struct str feed);

@@ -51,6 +51,7 @@ static void event_replied(struct op *op, struct str json)
 static void event_failed(struct op *op, const struct fault *fault)
 {
 	const struct api *api = op->api;
+	note_refusal(op, fault);
 	if (api->emit_error != NULL)
 		api->emit_error(op, fault);
 	if (op->ack.p != NULL && api->error != NULL)
@@ -82,12 +83,12 @@ static void hello_failed(struct op *op, const struct fault *fault)
 	if (told && api->refused != NULL) {
 		socket_accept(s);
 		api->refused(op, fault);
-		socket_disconnect(s);
+		socket_disconnect(s, REASON_UNWELCOME);
 		return;
 	}
 	struct str detail = fault->detail.len > 0 ? fault->detail : str_z(err_text(fault->code));
 	snprintf(text, sizeof(text), "%.*s", STR_ARG(detail));
-	socket_refuse(s, text);
+	socket_refuse(s, told ? REASON_UNWELCOME : REASON_REFUSED, text);
 }
 
 static const struct asker_vt hello_asker = { .reply = hello_replied, .fail = hello_failed };
@@ -329,7 +330,7 @@ static void on_connect(struct socket *s, struct str auth)
 }
 
 /* Says that the token is no longer good, and disconnects. */
-static void on_expired(struct socket *s)
+static void dismiss(struct socket *s, enum reason why)
 {
 	const struct api *api = place_of(s)->api;
 	struct op *op = op_new(door.services, &event_asker, s, &s->ops);
@@ -337,7 +338,12 @@ static void on_expired(struct socket *s)
 	if (s->open && api->expired != NULL)
 		api->expired(op);
 	op_reply(op, STR_NONE);
-	socket_disconnect(s);
+	socket_disconnect(s, why);
+}
+
+static void on_expired(struct socket *s)
+{
+	dismiss(s, REASON_EXPIRED);
 }
 
 /* --- Sessions that end, or wait to be taken up --- */
@@ -400,9 +406,26 @@ void events_unfollow(const struct op *asked, struct str room)
 	session_unfollow(op, arena_str(&op->arena, room), parted);
 }
 
+/* Whether it is not to be taken up again. */
+static bool is_for_good(enum reason why)
+{
+	switch (why) {
+	case REASON_LEFT:
+	case REASON_UNWELCOME:
+	case REASON_REFUSED:
+	case REASON_EXPIRED:
+	case REASON_DELETED:
+	case REASON_OUSTED:
+	case REASON_EVENTS_LOST:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void on_closed(struct socket *s, enum reason why)
 {
-	bool leaves = why == REASON_LEFT || why == REASON_DISCONNECTED || why == REASON_EVENTS_LOST;
+	bool leaves = is_for_good(why);
 	place_of(s)->counts->sockets--;
 	api_gone(door.services, s->peer.user);
 	if (place_of(s)->api->closed != NULL)
@@ -459,7 +482,7 @@ static void apply(struct peer *p, const struct feed_event *event)
 {
 	struct socket *s = CONTAINER_OF(p, struct socket, peer);
 	if (event->type == EVENT_USER_DELETED)
-		on_expired(s);
+		dismiss(s, REASON_DELETED);
 	else if (event->type != EVENT_RESUMED)
 		api_move(door.services, p, place_of(s)->api, event);
 	else if (is_taken_over(s, event))
@@ -504,6 +527,11 @@ static const struct nsp *find(const struct session *s, struct str name)
 	if (place == NULL)
 		place = place_new(name, api);
 	return &place->nsp;
+}
+
+void events_oust(struct peer *p)
+{
+	session_close(CONTAINER_OF(p, struct socket, peer)->session, REASON_OUSTED);
 }
 
 void events_init(const struct services *services)

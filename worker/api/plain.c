@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/conf.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/mem.h"
 #include "worker/domain/health.h"
+#include "worker/net/address.h"
 
 enum { GREETING_MS = 10000 };
 
@@ -31,6 +33,7 @@ struct plain {
 	struct expiry expiry;        /* of its token */
 	struct deadline ping;        /* before the first: of the greeting */
 	uint32_t slow_ms;            /* outq_is_slow's */
+	uint32_t began_s;            /* clock_now_ms() / 1000 when it came */
 };
 
 static struct {
@@ -51,10 +54,25 @@ static const struct place *place_of(const struct plain *p)
 
 /* --- The end --- */
 
+static void tell(const struct plain *p, enum reason why)
+{
+	struct buf line = { 0 };
+	p->conn->told = true;
+	if (!reason_is_logged(why))
+		return;
+	buf_z(&line, "websocket");
+	log_field(&line, "user", p->peer.user);
+	log_field(&line, "at", str_z(place_of(p)->api->path));
+	address_field(&line, p->conn);
+	buf_printf(&line, " after=%us", (uint32_t)(clock_now_ms() / 1000) - p->began_s);
+	reason_log(why, &line);
+	buf_fini(&line);
+}
+
 /* There is no connection any more, or a close is under way. */
 static void forget(struct plain *p, enum reason why)
 {
-	log_debug("websocket user=%.*s ended: %s", STR_ARG(p->peer.user), reason_text(why));
+	tell(p, why);
 	door.counts.closed[why]++;
 	door.counts.n--;
 	place_of(p)->counts->sockets--;
@@ -97,6 +115,16 @@ static void greeted(struct op *op, struct str json UNUSED)
 	deadline_set(&door.ping, &p->ping);
 }
 
+/* Why one whom a token does not let in any more goes; who was not greeted yet was never welcome. */
+static enum reason dismissal(const struct plain *p, const struct fault *fault)
+{
+	if (fault->code == ERR_CROWDED)
+		return REASON_CROWDED;
+	if (p->conn->corked)
+		return REASON_UNWELCOME;
+	return fault->code == ERR_USER_DELETED ? REASON_DELETED : REASON_EXPIRED;
+}
+
 static void refused(struct op *op, const struct fault *fault)
 {
 	const struct api *api = op->api;
@@ -108,8 +136,7 @@ static void refused(struct op *op, const struct fault *fault)
 	struct str said = api->error(op, fault);
 	struct str text = json_text(&op->arena, said);
 	ws_send(p->conn, WS_TEXT, said);
-	end(p, fault->code == ERR_CROWDED ? REASON_CROWDED : REASON_UNWELCOME,
-	    op_text(op, "%.*s", STR_ARG(text)).p);
+	end(p, dismissal(p, fault), op_text(op, "%.*s", STR_ARG(text)).p);
 }
 
 static const struct asker_vt greeting = { .reply = greeted, .fail = refused };
@@ -244,6 +271,7 @@ static struct plain *plain_new(const struct place *place, struct conn *c)
 {
 	struct plain *p = xcalloc(1, sizeof(*p));
 	p->conn = c;
+	p->began_s = (uint32_t)(clock_now_ms() / 1000);
 	list_init(&p->ops);
 	expiry_init(&p->expiry);
 	list_push(&door.all, &p->link);

@@ -80,7 +80,10 @@ void rest_refuse(struct op *op, const struct fault *fault)
 
 static void request_failed(struct op *op, const struct fault *fault)
 {
+	const struct visit *v = op->row;
+	const struct request *r = op->asker;
 	count(op, err_status(fault->code));
+	note_request(op, v->route->name, r->conn, fault);
 	rest_refuse(op, fault);
 }
 

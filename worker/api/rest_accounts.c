@@ -87,6 +87,7 @@ static void sign_in(struct op *op, const void *args)
 {
 	const struct signin_args *a = args;
 
+	op->claimed = a->username;
 	if (can_issue(op))
 		user_signin(op, a->username, a->password, user_known);
 }

@@ -11,7 +11,7 @@ static const char type[] = "text/plain; version=0.0.4; charset=utf-8";
 
 static const char *reason_label(unsigned i)
 {
-	if (METRIC_CLOSED + i == METRIC_LOST)
+	if (i == METRIC_LOST)
 		return METRIC_LOST_REASON;
 	return i < REASON_COUNT ? reason_text((enum reason)i) : NULL;
 }
@@ -36,6 +36,8 @@ static const struct label {
 	const char *(*value)(unsigned i);
 } labels[] = {
 	{ METRIC_CLOSED, "reason", reason_label },
+	{ METRIC_TCP_CLOSED, "reason", reason_label },
+	{ METRIC_SOCKETS_CLOSED, "reason", reason_label },
 	{ METRIC_API_SOCKETS, "api", api_label },
 	{ METRIC_API_EVENTS, "api", api_label },
 	{ METRIC_RESPONSES, "code", class_label },

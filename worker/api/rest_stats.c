@@ -41,13 +41,13 @@ static void put_reason(struct json_out *j, const char *reason, uint64_t n)
 		json_put_int(j, reason, (int64_t)n);
 }
 
-static void put_reasons(struct json_out *j, const struct metrics *page)
+static void put_reasons(struct json_out *j, const char *key, const struct metrics *page, unsigned first)
 {
-	json_key(j, "closed");
+	json_key(j, key);
 	json_open(j, '{');
 	for (unsigned r = 0; r < REASON_COUNT; r++)
-		put_reason(j, reason_text((enum reason)r), metrics_get(page, METRIC_CLOSED + r));
-	put_reason(j, METRIC_LOST_REASON, metrics_get(page, METRIC_LOST));
+		put_reason(j, reason_text((enum reason)r), metrics_get(page, first + r));
+	put_reason(j, METRIC_LOST_REASON, metrics_get(page, first + METRIC_LOST));
 	json_close(j, '}');
 }
 
@@ -58,7 +58,9 @@ static void put_worker(struct json_out *j, const struct metrics *page, unsigned 
 	for (const struct metric_row *row = metric_rows; row->word != NULL; row++)
 		if (row->word[0] != '\0')
 			json_put_int(j, row->word, (int64_t)metrics_get(page, row->first));
-	put_reasons(j, page);
+	put_reasons(j, "closed", page, METRIC_CLOSED);
+	put_reasons(j, "tcpClosed", page, METRIC_TCP_CLOSED);
+	put_reasons(j, "socketsClosed", page, METRIC_SOCKETS_CLOSED);
 	json_close(j, '}');
 }
 

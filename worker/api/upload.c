@@ -21,7 +21,14 @@ static void replied(struct op *op, struct str json)
 	http_answer(op->asker, op->status, "application/json", json, NULL);
 }
 
-static const struct asker_vt asker = { .reply = replied, .fail = rest_refuse };
+static void failed(struct op *op, const struct fault *fault)
+{
+	const struct request *r = op->asker;
+	note_request(op, "POST /api/upload", r->conn, fault);
+	rest_refuse(op, fault);
+}
+
+static const struct asker_vt asker = { .reply = replied, .fail = failed };
 
 /* --- What comes: a body on its way to disk; r->owner once its user is known --- */
 

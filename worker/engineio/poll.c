@@ -28,6 +28,7 @@ static void refuse_saying(struct request *r, bool upgrade, enum refusal which, c
 	struct json_out j = json_out(&body);
 	if (upgrade) {
 		http_close_after(r);
+		r->ends = REASON_BAD_REQUEST;
 		http_answer(r, 400, "text/html", str_z(text), NULL);
 		return;
 	}
@@ -112,7 +113,7 @@ static void on_poll_gone(struct request *r)
 	if (s == NULL)
 		return;
 	s->polling->held = NULL;
-	session_close(s, REASON_CLIENT_ERROR);
+	session_over(s, REASON_CLIENT_ERROR, r->conn);
 }
 
 static void add_frame(struct buf *payload, enum ws_opcode opcode, struct str bytes)
@@ -161,7 +162,7 @@ void poll_answer(struct session *s, struct str last)
 /* A second GET while one is held: the client has lost count (§4). */
 static void overlap(struct session *s, struct request *r)
 {
-	session_close(s, REASON_OVERLAP);
+	session_over(s, REASON_OVERLAP, r->conn);
 	http_answer(r, 400, NULL, STR_NONE, NULL);
 }
 
@@ -190,7 +191,7 @@ static void on_post_gone(struct request *r)
 	if (s == NULL)
 		return;
 	s->post = NULL;
-	session_close(s, REASON_CLIENT_ERROR);
+	session_over(s, REASON_CLIENT_ERROR, r->conn);
 }
 
 /* Takes the held GET away from its session; NULL if there is none. */
@@ -209,12 +210,14 @@ static struct request *take_held(struct session *s)
 static void on_post_unreadable(struct request *r, unsigned status)
 {
 	struct session *s = r->owner;
+	struct conn *c = r->conn;
+	c->told = s != NULL;         /* one line will do */
 	http_answer(r, status, NULL, STR_NONE, NULL);
 	if (s == NULL)
 		return;
 	struct request *held = take_held(s);
 	s->post = NULL;
-	session_close(s, status == 413 ? REASON_TOO_LARGE : REASON_CLIENT_ERROR);
+	session_over(s, http_unreadable(status), c);
 	if (held != NULL)
 		refuse(held, false, SESSION_UNKNOWN);
 }
@@ -248,10 +251,10 @@ static void on_post_complete(struct request *r, struct str content)
 		refuse(r, false, SESSION_UNKNOWN);
 		return;
 	}
-	s->post = NULL;
-	r->owner = NULL;
 	if (!take_payload(s, content))
 		session_close(s, REASON_PARSE_ERROR);
+	s->post = NULL;
+	r->owner = NULL;
 	if ((s->dead || s->closing) && is_fault((enum reason)s->why))
 		http_answer(r, 400, NULL, STR_NONE, NULL);
 	else
@@ -268,7 +271,7 @@ static void post(struct session *s, struct request *r, const struct head *h)
 		return;
 	}
 	if (str_eqz(str_cut(&type, ';'), "application/octet-stream")) {
-		session_close(s, REASON_PARSE_ERROR);
+		session_over(s, REASON_PARSE_ERROR, r->conn);
 		http_answer(r, 400, NULL, STR_NONE, NULL);
 		return;
 	}

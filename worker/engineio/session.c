@@ -11,9 +11,10 @@
 #include "common/conf.h"
 #include "common/id.h"
 #include "common/json.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/mem.h"
 #include "worker/engineio/transport.h"
+#include "worker/net/address.h"
 
 enum { NOOP_MS = 100, GRACE_MS = 30000, TURN_BATCH = 64 * 1024 };
 
@@ -94,8 +95,6 @@ struct session *session_new(const struct mount *m, struct origin *origin, unsign
 	list_init(&s->dirty);
 	sid_make(e, s->sid);
 	map_put(&e->sessions, session_sid(s), s);
-	e->n_sessions++;
-	e->opened++;
 	return s;
 }
 
@@ -118,8 +117,19 @@ void polling_end(struct session *s)
 	s->polling = NULL;
 }
 
+struct conn *session_conn(const struct session *s)
+{
+	const struct request *r = s->polling != NULL && s->polling->held != NULL ? s->polling->held : s->post;
+	if (s->ws != NULL)
+		return s->ws;
+	return r != NULL ? r->conn : NULL;
+}
+
 void session_start(struct session *s)
 {
+	s->engine->n_sessions++;
+	s->engine->opened++;
+	s->began_s = (uint32_t)(clock_now_ms() / 1000);
 	deadline_set(&s->engine->ping, &s->heartbeat);
 	s->mount->upper->opened(s);
 }
@@ -154,13 +164,12 @@ void session_bury(struct session *s)
 	s->post = NULL;
 	list_remove(&s->dirty);
 	list_push(&e->dying, &s->dirty);
-	e->n_sessions--;
 }
 
 /* Reasons that a polling client is told by a closing packet, at once or with its next GET. */
 static bool is_told(enum reason why)
 {
-	return why == REASON_DISCONNECTED || why == REASON_DRAINING || why == REASON_EVENTS_LOST ||
+	return why == REASON_DRAINING || why == REASON_EVENTS_LOST || why == REASON_OUSTED ||
 	       why == REASON_CONNECT_TIMEOUT;
 }
 
@@ -176,12 +185,36 @@ static void close_polling(struct session *s, enum reason why)
 	session_bury(s);
 }
 
+/* Of the sid only some, for whoever knows all of it is the client. */
+static void tell(const struct session *s, enum reason why, struct conn *c)
+{
+	struct buf line = { 0 };
+	if (s->polling == NULL && c != NULL)
+		c->told = true;
+	if (!reason_is_logged(why))
+		return;
+	buf_printf(&line, "session %.8s", s->sid);
+	if (s->mount->upper->describe != NULL)
+		s->mount->upper->describe(s, &line);
+	buf_printf(&line, " over=%s", s->polling == NULL ? "websocket" : "polling");
+	address_field(&line, c);
+	buf_printf(&line, " after=%us", (uint32_t)(clock_now_ms() / 1000) - s->began_s);
+	reason_log(why, &line);
+	buf_fini(&line);
+}
+
 void session_close(struct session *s, enum reason why)
+{
+	session_over(s, why, session_conn(s));
+}
+
+void session_over(struct session *s, enum reason why, struct conn *c)
 {
 	struct engine *e = s->engine;
 	if (s->dead || s->closing)
 		return;
-	log_debug("session %.*s ended: %s", STR_ARG(session_sid(s)), reason_text(why));
+	tell(s, why, c);
+	e->n_sessions--;
 	e->closed[why]++;
 	s->why = (uint8_t)why;
 	deadline_clear(&s->heartbeat);

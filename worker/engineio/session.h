@@ -14,6 +14,8 @@ struct session_upper {
 	void (*opened)(struct session *s);
 	/* One message without its Engine.IO type. */
 	void (*message)(struct session *s, bool binary, struct str bytes);
+	/* Adds to a line of the log who is there: " user=… at=…". May be NULL. */
+	void (*describe)(const struct session *s, struct buf *line);
 	/* The session is over; s->state is to be given up. Nothing more is called. */
 	void (*closed)(struct session *s, enum reason why);
 	/* A POST with messages begins; its head is borrowed. May be NULL. */
@@ -49,7 +51,7 @@ struct engine {
 	unsigned char host[SID_HOST];
 	unsigned worker, workers;
 	void *upper;                 /* the uppers' own (Socket.IO's sockets) */
-	uint64_t n_sessions, opened;
+	uint64_t n_sessions, opened; /* those that are open; those that ever were */
 	uint64_t queued;             /* bytes that wait for a GET, of all sessions */
 	uint64_t closed[REASON_COUNT];
 };
@@ -85,6 +87,7 @@ struct session {
 	struct deadline step;        /* connect; later grace */
 	uint64_t bucket_us;          /* event-rate: when the allowance is whole again */
 	uint32_t slow_ms;            /* outq_is_slow's */
+	uint32_t began_s;            /* clock_now_ms() / 1000 when it opened */
 	uint8_t listener;
 	uint8_t why;                 /* enum reason, once doomed or dead */
 	bool awaits_pong : 1;
@@ -103,6 +106,8 @@ void engine_fini(struct engine *e);
 void engine_tick(struct engine *e);
 
 struct str session_sid(const struct session *s);
+/* A connection that it has now, or NULL. */
+struct conn *session_conn(const struct session *s);
 /* Queues one message (without an Engine.IO type); binary ones travel as such. */
 void session_send(struct session *s, bool binary, struct str bytes);
 /* Queues frames of a shared batch, whose text payloads begin with the Engine.IO type. */

@@ -19,6 +19,8 @@ void session_open_packet(const struct session *s, bool upgrades, struct buf *out
 void session_start(struct session *s);
 /* One packet from the client; may end the session. */
 void session_packet(struct session *s, const struct eio_packet *p);
+/* session_close for what came over this connection, or its end: it is none of the session's any more. */
+void session_over(struct session *s, enum reason why, struct conn *c);
 /* Forgets it without a word to the client; the upper must have been told. */
 void session_bury(struct session *s);
 

@@ -5,7 +5,7 @@ static void on_closed(struct conn *c, enum reason why)
 {
 	struct session *s = c->owner;
 	s->ws = NULL;
-	session_close(s, why);
+	session_over(s, why, c);
 }
 
 static void on_message(struct conn *c, bool binary, struct str bytes)

@@ -258,13 +258,11 @@ static void part(struct hub *h, struct member *m)
 	topic_check(h, t);
 }
 
-void hub_lose(struct hub *h, struct str feed, struct str id)
+struct peer *hub_named(struct hub *h, struct str feed, struct str id)
 {
 	struct topic *t = topic_get(h, feed);
-	struct peer *p = t != NULL ? topic_named(t, id) : NULL;
 
-	if (p != NULL)
-		p->vt->lost(p);
+	return t != NULL ? topic_named(t, id) : NULL;
 }
 
 bool hub_leave(struct hub *h, struct peer *p, struct str feed)

@@ -80,8 +80,8 @@ void hub_on_stale(struct hub *h, void (*stale)(void *ctx, struct str feed), void
 void hub_stale_all(struct hub *h);
 /* Redis has lost its data, and begins to count anew: of state channels, whatever it says next is news. */
 void hub_forget(struct hub *h);
-/* Who goes by that id on that feed, if there is such a peer, has lost its place there: peer_vt.lost. */
-void hub_lose(struct hub *h, struct str feed, struct str id);
+/* Who goes by that id on that feed; NULL: there is no such peer. */
+struct peer *hub_named(struct hub *h, struct str feed, struct str id);
 /* An event of a state channel, as JSON, that did not come by the channel itself: told to those who know
  * less. */
 void hub_hear(struct hub *h, struct str feed, struct str json);

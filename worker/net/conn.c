@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "worker/net/address.h"
 #include "worker/net/gate.h"
 
 enum { LINGER_MS = 2000, PIECES = 64, LARGE_ROUND = 250, REST_MS = 6 };
@@ -78,6 +79,7 @@ struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct con
 	event_assign(&c->event, n->base, fd, EV_READ | EV_PERSIST, on_ready, c);
 	event_add(&c->event, NULL);
 	n->n_conns++;
+	n->opened++;
 	if (bytes.len > 0) {
 		buf_str(&c->in, bytes);
 		conn_resume(c);
@@ -88,6 +90,20 @@ struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct con
 int conn_fd(const struct conn *c)
 {
 	return event_get_fd(&c->event);
+}
+
+/* While the peer's address can still be had. Of clients, those tell who know them. */
+static void tell(struct conn *c, enum reason why)
+{
+	struct buf line = { 0 };
+	bool told = c->told;
+	c->told = true;
+	if (told || !reason_is_logged(why))
+		return;
+	buf_z(&line, "connection");
+	address_field(&line, c);
+	reason_log(why, &line);
+	buf_fini(&line);
 }
 
 void conn_close(struct conn *c, enum reason why)
@@ -102,6 +118,7 @@ void conn_close(struct conn *c, enum reason why)
 	deadline_clear(&c->deadline);
 	list_remove(&c->todo);
 	c->vt->closed(c, why);
+	tell(c, why);
 	close(fd);
 	gate_left(c->net->gate, c->address);
 	c->net->queued -= c->out.bytes;
@@ -278,6 +295,7 @@ void conn_finish(struct conn *c, enum reason why)
 		return;
 	c->finishing = true;
 	c->why = (uint8_t)why;
+	tell(c, why);
 	conn_pause(c, false);
 	deadline_set(&c->net->linger, &c->deadline);
 	conn_touch(c);

@@ -37,6 +37,7 @@ struct net {
 	struct gate *gate;               /* gate.c: who may connect */
 	char *input;                     /* one read buffer for all */
 	size_t n_conns;
+	uint64_t opened;
 	uint64_t queued;                 /* bytes in the queues of all connections */
 	uint64_t turn;                   /* counts net_tick */
 	/* Hands a connection to another worker, with what was read of it; false: it can't be had (worker.c). */
@@ -62,6 +63,7 @@ struct conn {
 	bool wants_write : 1, resumes : 1, finishing : 1, paused : 1, closed : 1;
 	bool corked : 1;     /* output waits until it is uncorked */
 	bool idle : 1;       /* HTTP: between two requests */
+	bool told : 1;       /* the log knows of its end */
 	bool throttled : 1;  /* its address connects too often, or has too many: it is told so, and closed */
 	uint32_t address;    /* where gate.c counts it; 0: nowhere */
 };

@@ -8,8 +8,9 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/json.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/mem.h"
+#include "worker/net/address.h"
 
 static const struct {
 	unsigned status;
@@ -56,7 +57,7 @@ static void on_body_late(struct deadline *d)
 
 static void on_idle(struct deadline *d)
 {
-	conn_close(CONTAINER_OF(d, struct conn, deadline), REASON_HTTP_DONE);
+	conn_close(CONTAINER_OF(d, struct conn, deadline), REASON_HTTP_IDLE);
 }
 
 void http_init(struct http *http, struct deadlines *ds, const struct http_service *services)
@@ -118,9 +119,10 @@ static void end_request(struct request *r)
 {
 	struct conn *c = r->conn;
 	bool keep = r->keep_alive;
+	enum reason ends = r->ends;
 	request_free(r);
 	if (!keep) {
-		conn_finish(c, REASON_HTTP_DONE);
+		conn_finish(c, ends);
 		return;
 	}
 	c->idle = true;
@@ -262,6 +264,19 @@ static bool check_origin(struct request *r, const struct head *h)
 	return true;
 }
 
+static void tell_origin(struct conn *c, const struct head *h)
+{
+	struct buf line = { 0 };
+	c->told = true;
+	if (!reason_is_logged(REASON_BAD_ORIGIN))
+		return;
+	buf_z(&line, "connection");
+	address_field(&line, c);
+	log_field(&line, "origin", head_field(h, "origin"));
+	reason_log(REASON_BAD_ORIGIN, &line);
+	buf_fini(&line);
+}
+
 static bool is_preflight(const struct head *h)
 {
 	return str_eqz(h->method, "OPTIONS") && head_field(h, "access-control-request-method").p != NULL;
@@ -297,9 +312,24 @@ static const struct http_service *find_service(const struct http *http, struct s
 	return s->prefix != NULL ? s : NULL;
 }
 
+enum reason http_unreadable(unsigned status)
+{
+	switch (status) {
+	case 408:
+		return REASON_HTTP_TIMEOUT;
+	case 413:
+	case 414:
+	case 431:
+		return REASON_TOO_LARGE;
+	default:
+		return REASON_BAD_REQUEST;
+	}
+}
+
 static void fail_body(struct request *r, unsigned status)
 {
 	r->receiving = true;
+	r->ends = http_unreadable(status);
 	if (r->unreadable != NULL)
 		r->unreadable(r, status);
 	else
@@ -351,12 +381,15 @@ static void dispatch(struct request *r, const struct head *h)
 {
 	struct conn *c = r->conn;
 	if (c->throttled) {
+		r->ends = REASON_CONNECT_RATE;
 		http_close_after(r);
 		http_answer(r, 429, "application/json", STR("{\"message\":\"Too many connections from this address\",\"errors\":{}}"),
 		            "Retry-After: 1\r\n");
 		return;
 	}
 	if (!check_origin(r, h)) {
+		tell_origin(c, h);
+		r->ends = REASON_BAD_ORIGIN;
 		http_close_after(r);
 		http_refuse(r, 403, "Origin not allowed");
 		return;
@@ -383,6 +416,7 @@ static struct request *request_new(struct conn *c, const struct head *h, struct 
 	struct request *r = xcalloc(1, sizeof(*r));
 	r->conn = c;
 	r->raw = raw;
+	r->ends = REASON_HTTP_DONE;
 	/* A body that nobody reads must not be taken for the next request. */
 	r->receiving = h->body != BODY_NONE && !(h->body == BODY_LENGTH && h->length == 0);
 	r->keep_alive = h->keep_alive;
@@ -397,6 +431,7 @@ static void refuse_head(struct conn *c, unsigned status)
 {
 	struct head none = { .n = 0 };
 	struct request *r = request_new(c, &none, STR_NONE);
+	r->ends = http_unreadable(status);
 	deadline_clear(&c->deadline);
 	http_refuse(r, status, status_text(status));
 }

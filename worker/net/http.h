@@ -38,6 +38,7 @@ struct request {
 	char *origin;                        /* of the request, to be echoed; or NULL */
 	uint64_t brought;                    /* of a body in pieces, when its time was last extended */
 	uint64_t sent_turn;                  /* the net's turn of the last http_send */
+	enum reason ends;                    /* of the connection, should that end with the answer */
 	bool keep_alive, is_head, receiving, expects, waits;
 };
 
@@ -71,6 +72,8 @@ void http_send(struct request *r, struct str bytes, bool last);
 void http_later(struct request *r);
 /* The request's connection closes after its answer. */
 void http_close_after(struct request *r);
+/* Why it does when a request is answered with this status because it can't be read. */
+enum reason http_unreadable(unsigned status);
 /* Moves the connection to another worker; the request is gone. Refuses with 503 if that fails. */
 void http_hand_over(struct request *r, unsigned worker);
 /* The connection ceases to speak HTTP after `bytes` (a 101): the request is freed, the caller sets vt. */

@@ -324,11 +324,13 @@ bool ws_accept(struct request *r, const struct head *h, const struct ws_user *us
 	struct str key = head_field(h, "sec-websocket-key");
 	if (!str_eqz(h->method, "GET") || h->minor == 0 || !ws_wanted(h) || !is_key(key)) {
 		http_close_after(r);
+		r->ends = REASON_BAD_REQUEST;
 		http_refuse(r, 400, "Not a WebSocket request");
 		return false;
 	}
 	if (!str_eqz(head_field(h, "sec-websocket-version"), "13")) {
 		http_close_after(r);
+		r->ends = REASON_BAD_REQUEST;
 		http_answer(r, 426, "text/plain", STR("WebSocket version 13 only"),
 		            "Sec-WebSocket-Version: 13\r\n");
 		return false;

@@ -7,7 +7,9 @@
 
 #include "common/conf.h"
 #include "common/id.h"
+#include "common/log_line.h"
 #include "common/mem.h"
+#include "worker/net/address.h"
 
 enum { ATTACHMENT_MS = 30000, ACK_MS = 30000 };
 
@@ -160,6 +162,44 @@ static void take_ack(struct socket *s, const struct sio_packet *p, struct strs b
 	}
 }
 
+/* --- In the log --- */
+
+void socket_describe(const struct socket *s, struct buf *line)
+{
+	log_field(line, "user", s->peer.user);
+	log_field(line, "at", s->nsp->name);
+	address_field(line, session_conn(s->session));
+}
+
+static void tell(const struct socket *s, const char *what)
+{
+	struct buf line = { 0 };
+	if (!log_on(LOG_DEBUG))
+		return;
+	socket_describe(s, &line);
+	log_debug("socket %.*s%.*s %s", STR_ARG(socket_sid(s)), STR_ARG(buf_view(&line)), what);
+	buf_fini(&line);
+}
+
+/* Its user, and the namespaces with commas between. */
+static void describe(const struct session *session, struct buf *line)
+{
+	const struct line *line_of = session->state;
+	struct buf names = { 0 };
+	struct str user = STR_NONE;
+	LIST_EACH(&line_of->sockets, link) {
+		const struct socket *s = LIST_OF(link, struct socket, link);
+		if (user.len == 0)
+			user = s->peer.user;
+		if (names.len > 0)
+			buf_char(&names, ',');
+		buf_str(&names, s->nsp->name);
+	}
+	log_field(line, "user", user);
+	log_field(line, "at", buf_view(&names));
+	buf_fini(&names);
+}
+
 /* --- Life --- */
 
 static struct socket *socket_new(struct session *session, const struct nsp *nsp)
@@ -176,6 +216,7 @@ static struct socket *socket_new(struct session *session, const struct nsp *nsp)
 	list_push(&line->sockets, &s->link);
 	peer_init(&s->peer, &socket_peer, &nsp->encoder, STR_NONE);
 	all_of(session)->n++;
+	all_of(session)->opened++;
 	return s;
 }
 
@@ -194,6 +235,7 @@ static void socket_close(struct socket *s, enum reason why)
 	list_remove(&s->link);
 	list_push(&all->dying, &s->link);
 	all->n--;
+	all->closed[why]++;
 	const struct line *line = s->session->state;
 	if (s->open && list_empty(&line->sockets))
 		session_connected(s->session, false);
@@ -243,6 +285,7 @@ void socket_accept(struct socket *s)
 		return;
 	s->open = true;
 	session_connected(s->session, true);
+	tell(s, "came");
 	int n = s->pid[0] != '\0'
 	                ? snprintf(data, sizeof(data), "{\"sid\":\"%.*s\",\"pid\":\"%.*s\"}",
 	                           SOCKET_SID_LEN, s->sid, SOCKET_SID_LEN, s->pid)
@@ -262,20 +305,33 @@ static void refuse(struct session *session, struct str nsp, const char *message)
 	buf_fini(&data);
 }
 
-void socket_refuse(struct socket *s, const char *message)
+/* It ends, and its session goes on. */
+static void socket_end(struct socket *s, enum reason why)
+{
+	struct buf line = { 0 };
+	if (reason_is_logged(why)) {
+		buf_printf(&line, "socket %.*s", STR_ARG(socket_sid(s)));
+		socket_describe(s, &line);
+		reason_log(why, &line);
+		buf_fini(&line);
+	}
+	socket_close(s, why);
+}
+
+void socket_refuse(struct socket *s, enum reason why, const char *message)
 {
 	if (s->open || s->closed)
 		return;
 	refuse(s->session, s->nsp->name, message);
-	socket_close(s, REASON_DISCONNECTED);
+	socket_end(s, why);
 }
 
-void socket_disconnect(struct socket *s)
+void socket_disconnect(struct socket *s, enum reason why)
 {
 	if (s->closed)
 		return;
 	send_packet(s->session, SIO_DISCONNECT, s->nsp->name, STR_NONE, STR_NONE, (struct strs){ 0 });
-	socket_close(s, REASON_DISCONNECTED);
+	socket_end(s, why);
 }
 
 /* --- What a client says --- */
@@ -329,7 +385,7 @@ static void take_packet(struct session *session, const struct sio_packet *p, str
 		take_ack(s, p, blobs);
 		return;
 	case SIO_DISCONNECT:
-		socket_close(s, REASON_LEFT);
+		socket_end(s, REASON_LEFT);
 		return;
 	case SIO_CONNECT:
 	case SIO_CONNECT_ERROR:
@@ -433,6 +489,7 @@ static void on_closed(struct session *session, enum reason why)
 const struct session_upper socketio_upper = {
 	.opened = on_opened,
 	.message = on_message,
+	.describe = describe,
 	.closed = on_closed,
 };
 

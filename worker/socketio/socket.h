@@ -41,7 +41,8 @@ struct sockets {
 	struct deadline_list attachment, ack;
 	struct expiries expiries;
 	struct buf scratch;
-	uint64_t n, events;
+	uint64_t n, opened, events;
+	uint64_t closed[REASON_COUNT];
 };
 
 struct socket {
@@ -66,6 +67,8 @@ void sockets_tick(struct sockets *all);
 extern const struct session_upper socketio_upper;
 
 struct str socket_sid(const struct socket *s);
+/* Adds to a line of the log whose it is, where, and from which address: " user=… at=… from=…". */
+void socket_describe(const struct socket *s, struct buf *line);
 /* Whose socket it is, until when (seconds since 1970; 0: for ever). */
 void socket_identify(struct socket *s, struct str user, int64_t expires_s);
 /* Its session (protocol.md §13): the client is told the pid, and the sid that goes with it. Without a
@@ -74,9 +77,9 @@ void socket_recover(struct socket *s, struct str sid, struct str pid, struct str
 /* The client is in: CONNECT with its sid. */
 void socket_accept(struct socket *s);
 /* CONNECT_ERROR {message} and the end of the socket. */
-void socket_refuse(struct socket *s, const char *message);
+void socket_refuse(struct socket *s, enum reason why, const char *message);
 /* DISCONNECT and the end of the socket; the session stays. */
-void socket_disconnect(struct socket *s);
+void socket_disconnect(struct socket *s, enum reason why);
 /* Emits an event; `data` is the whole array with the event's name, with placeholders for `blobs`. */
 void socket_emit(struct socket *s, struct str data, struct strs blobs);
 /* Answers an acknowledgement; `args` is what goes between the brackets. */
