@@ -239,7 +239,8 @@ static void on_body(struct request *r, struct str body)
 
 static void on_unreadable(struct request *r, unsigned status)
 {
-	op_fail(r->owner, status == 413 ? ERR_TOO_LARGE : ERR_BAD_REQUEST, NULL, NULL);
+	const enum err e = status == 413 ? ERR_TOO_LARGE : status == 408 ? ERR_TIMEOUT : ERR_BAD_REQUEST;
+	op_fail(r->owner, e, NULL, NULL);
 }
 
 /* The request's connection died: whatever the op comes to, nobody hears it. */
