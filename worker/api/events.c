@@ -9,6 +9,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/stamp.h"
+#include "worker/domain/health.h"
 #include "worker/domain/room.h"
 
 /* A namespace of an API, and its rows by name. */
@@ -327,6 +328,9 @@ static void on_connect(struct socket *s, struct str auth)
 		op_fail(op, ERR_RATE, NULL, NULL);
 	else
 		place_of(s)->api->hello(op, &h);
+	/* A good token, but nobody to ask whose it is. */
+	if (!s->closed && !list_empty(&s->ops) && !health_is_up(door.services))
+		session_close(s->session, REASON_UNAVAILABLE);
 }
 
 /* Says that the token is no longer good, and disconnects. */
