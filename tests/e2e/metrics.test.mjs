@@ -1,7 +1,7 @@
 // What Prometheus reads: its format, that it adds up, that it outlives workers; and the board that shows it.
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { enter, leaveAll, workerOfChatter } from '../lib/chatter.mjs';
@@ -12,7 +12,7 @@ import { RedisChild } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
 import { ROOT, start } from '../lib/server.mjs';
 import { until } from '../lib/wait.mjs';
-import { request } from '../lib/wire.mjs';
+import { Wire, request, requestBytes } from '../lib/wire.mjs';
 
 const WORKERS = 4;
 const HISTOGRAMS = ['confab_delivery_seconds', 'confab_redis_call_seconds', 'confab_rest_request_seconds'];
@@ -363,6 +363,33 @@ test('with a metrics-token, who shows it may read', { timeout: 60_000 }, async (
 		assert.equal(answer.status, 200);
 		assert.ok(new Metrics(answer.body).families.size > 20);
 		assert.equal((await request(server.port, { path: '/health' })).status, 200);
+	} finally {
+		await server.stop();
+	}
+});
+
+test('connections that find no descriptor are counted, and served later', { timeout: 60_000 }, async () => {
+	const server = await start({ options: { workers: 1 } });
+	try {
+		const [{ pid }] = server.workers();
+		const watcher = await Wire.connect(server.port);
+		const read = async () => {
+			watcher.send(requestBytes({ path: '/metrics' }));
+			return new Metrics((await watcher.response()).body);
+		};
+		assert.equal((await read()).sum('confab_accept_failures_total'), 0);
+		const limit = (n) => execFileSync('prlimit', ['--pid', String(pid), `--nofile=${n}:`]);
+		const few = Math.max(...fs.readdirSync(`/proc/${pid}/fd`).map(Number)) + 1;
+		limit(few);
+		const waiting = await Promise.all(Array.from({ length: few }, () => Wire.connect(server.port)));
+		await until(async () => (await read()).sum('confab_accept_failures_total') > 0, 'a failure');
+		limit(few + 2 * waiting.length);
+		for (const one of waiting) {
+			one.send(requestBytes({ path: '/health' }));
+			assert.equal((await one.response()).status, 200);
+			one.destroy();
+		}
+		watcher.destroy();
 	} finally {
 		await server.stop();
 	}
