@@ -85,6 +85,7 @@ export const SERVERS = {
 	strict: { 'cors-origin': ORIGIN, 'event-rate': '1 1' },
 	several: { workers: 2 },
 	rushed: { 'connect-rate': '1 60' },
+	narrow: { 'user-connections': '1' },
 	lobby: {},
 };
 
@@ -322,6 +323,28 @@ export const PROVOKED = {
 		how: 'a plain WebSocket with one', sees: [1008, 'BadToken'],
 		clients: { UNWELCOME: 1 }, sockets: { UNWELCOME: 1 }, tcp: { UNWELCOME: 1 },
 		by: async ({ server }) => closed({ websocket: await plain(server, { token: 'guess' }) }),
+	}],
+	CROWDED: [{
+		how: 'a stock client beside another of its user', with: 'narrow', sees: 'Too many connections',
+		clients: { CLIENT_GONE: 2 }, sockets: { CLIENT_GONE: 1, CROWDED: 1 },
+		async by({ server, ann }) {
+			const first = await enter(server, { token: ann.token });
+			const second = new Chatter(server, { token: ann.token });
+			const { message } = await second.refused();
+			second.engine.close();
+			first.engine.close();
+			return message;
+		},
+	}, {
+		how: 'a plain WebSocket beside one', with: 'narrow', sees: [1008, 'TooManyConnections'],
+		clients: { CLIENT_GONE: 1, CROWDED: 1 }, sockets: { CLIENT_GONE: 1, CROWDED: 1 }, tcp: { CLIENT_GONE: 1, CROWDED: 1 },
+		async by({ server, ann }) {
+			const first = await plain(server, ann);
+			const told = await closed({ websocket: await plain(server, ann) });
+			first.wire.finish();
+			await first.wire.end();
+			return told;
+		},
 	}],
 	REFUSED: [{
 		how: 'a client that joins namespaces too fast', with: 'strict',

@@ -66,6 +66,13 @@ static void hello_replied(struct op *op, struct str json UNUSED)
 	socket_accept(op->asker);
 }
 
+static enum reason refusal(enum err e)
+{
+	if (e == ERR_CROWDED)
+		return REASON_CROWDED;
+	return e == ERR_NO_TOKEN || e == ERR_UNAUTHENTICATED ? REASON_UNWELCOME : REASON_REFUSED;
+}
+
 /* While Redis is away a client is sent off to try again: after a CONNECT_ERROR it would not. */
 static void hello_failed(struct op *op, const struct fault *fault)
 {
@@ -79,17 +86,16 @@ static void hello_failed(struct op *op, const struct fault *fault)
 		return;
 	}
 	const struct api *api = op->api;
-	bool told = fault->code == ERR_NO_TOKEN || fault->code == ERR_UNAUTHENTICATED ||
-	            fault->code == ERR_CROWDED;
-	if (told && api->refused != NULL) {
+	const enum reason why = refusal(fault->code);
+	if (why != REASON_REFUSED && api->refused != NULL) {
 		socket_accept(s);
 		api->refused(op, fault);
-		socket_disconnect(s, REASON_UNWELCOME);
+		socket_disconnect(s, why);
 		return;
 	}
 	struct str detail = fault->detail.len > 0 ? fault->detail : str_z(err_text(fault->code));
 	snprintf(text, sizeof(text), "%.*s", STR_ARG(detail));
-	socket_refuse(s, told ? REASON_UNWELCOME : REASON_REFUSED, text);
+	socket_refuse(s, why, text);
 }
 
 static const struct asker_vt hello_asker = { .reply = hello_replied, .fail = hello_failed };
@@ -416,6 +422,7 @@ static bool is_for_good(enum reason why)
 	switch (why) {
 	case REASON_LEFT:
 	case REASON_UNWELCOME:
+	case REASON_CROWDED:
 	case REASON_REFUSED:
 	case REASON_EXPIRED:
 	case REASON_DELETED:
