@@ -10,7 +10,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* `where` is the process' name in each line ("master", "worker 2"); copied. */
 void log_init(const char *where, enum log_level level);
 bool log_on(enum log_level level);
-/* Lines that could not be written (full disk) are dropped and counted. */
+/* Never waits. Lines that cannot be written (full disk, a pipe that nobody reads) are dropped and counted,
+ * and the next one that can is preceded by one that says how many. Lines are cut at PIPE_BUF bytes. */
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 uint64_t log_dropped(void);
 

@@ -8,8 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -185,11 +188,13 @@ static void capture_begin(struct capture *c)
 {
 	int ends[2];
 
-	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	c->kept = dup(STDERR_FILENO);
 	c->from = ends[0];
 	dup2(ends[1], STDERR_FILENO);
 	close(ends[1]);
+	log_init("worker 2", LOG_INFO);
 }
 
 static size_t capture_end(struct capture *c, char *text, size_t size)
@@ -197,6 +202,7 @@ static size_t capture_end(struct capture *c, char *text, size_t size)
 	const ssize_t n = read(c->from, text, size - 1);
 
 	dup2(c->kept, STDERR_FILENO);
+	log_init("worker 2", LOG_INFO);
 	close(c->kept);
 	close(c->from);
 	text[n > 0 ? n : 0] = '\0';
@@ -208,7 +214,6 @@ static void test_log_lines(void **state UNUSED)
 	struct capture c;
 	char text[8192];
 
-	log_init("worker 2", LOG_INFO);
 	capture_begin(&c);
 	log_debug("not %s", "this");
 	errno = EDOM;
@@ -238,18 +243,103 @@ static void test_log_long(void **state UNUSED)
 	assert_int_equal(log_dropped(), 0);
 }
 
+/* A line that is cut is cut between characters. */
+static void test_log_long_utf8(void **state UNUSED)
+{
+	struct capture c;
+	char text[8192], long_text[8192];
+
+	for (size_t i = 0; i < sizeof(long_text) - 1; i++)
+		long_text[i] = "\xe2\x82\xac"[i % 3];
+	long_text[3999] = '\0';
+	capture_begin(&c);
+	log_info("%s%s", "\x1b\x1b\x1b\x1b", long_text);
+	const size_t len = capture_end(&c, text, sizeof(text));
+	assert_true(utf8_valid((struct str){ text, len }));
+	assert_int_equal(log_dropped(), 0);
+}
+
 static void test_log_drops(void **state UNUSED)
 {
 	const int kept = dup(STDERR_FILENO), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
 
 	assert_true(full >= 0);
 	dup2(full, STDERR_FILENO);
+	log_init("dropper", LOG_INFO);
 	log_info("lost");
 	log_info("lost too");
 	dup2(kept, STDERR_FILENO);
+	log_init("dropper", LOG_INFO);
 	close(kept);
 	close(full);
 	assert_int_equal(log_dropped(), 2);
+}
+
+static void drain(int fd)
+{
+	char bytes[65536];
+
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+/* A pipe whose reader stops takes 64 kB; what is logged beyond that is dropped at once, and told of when
+ * there is room. */
+static void test_log_stopped_reader(void **state UNUSED)
+{
+	struct capture c;
+	char text[8192];
+	uint64_t dropped;
+
+	log_init("-", LOG_INFO);
+	capture_begin(&c);
+	for (unsigned i = 0; i < 3000; i++)
+		log_info("%u", i);
+	dropped = log_dropped();
+	assert_true(dropped > 1000 && dropped < 3000);
+	drain(c.from);
+	log_info("again");
+	assert_int_equal(log_dropped(), dropped);
+	capture_end(&c, text, sizeof(text));
+	char expected[64];
+	snprintf(expected, sizeof(expected), " warn worker 2 log: %u lines could not be written\n",
+	         (unsigned)dropped);
+	assert_non_null(strstr(text, expected));
+	assert_string_equal(strchr(text, '\n') + 1 + 24, " info worker 2 again\n");
+}
+
+/* Where a line broke off on a full disk, the next one begins anew. */
+static void test_log_torn_line(void **state UNUSED)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+	struct rlimit limit, tight;
+	char text[8192], path[] = "/tmp/confab-test-XXXXXX";
+	const int kept = dup(STDERR_FILENO), file = mkstemp(path);
+
+	assert_true(file >= 0);
+	unlink(path);
+	dup2(file, STDERR_FILENO);
+	log_init("torn", LOG_INFO);
+	sigaction(SIGXFSZ, &ignore, &before);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	tight = limit;
+	tight.rlim_cur = 30;
+	setrlimit(RLIMIT_FSIZE, &tight);
+	log_info("first");
+	log_info("second");
+	setrlimit(RLIMIT_FSIZE, &limit);
+	sigaction(SIGXFSZ, &before, NULL);
+	log_info("third");
+	assert_int_equal(log_dropped(), 2);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	const ssize_t n = pread(file, text, sizeof(text) - 1, 0);
+	close(file);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_int_equal(text[30], '\n');
+	assert_memory_equal(text + 31 + 24, " warn torn log: 2 lines could not be written\n", 45);
+	assert_non_null(strstr(text, " info torn third\n"));
 }
 
 int main(void)
@@ -265,7 +355,10 @@ int main(void)
 		cmocka_unit_test(test_err),
 		cmocka_unit_test(test_log_lines),
 		cmocka_unit_test(test_log_long),
+		cmocka_unit_test(test_log_long_utf8),
 		cmocka_unit_test(test_log_drops),
+		cmocka_unit_test(test_log_stopped_reader),
+		cmocka_unit_test(test_log_torn_line),
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
