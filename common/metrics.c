@@ -15,7 +15,7 @@ const struct metric_row metric_rows[] = {
 
 struct metrics *metrics_map(unsigned workers)
 {
-	void *pages = mmap(NULL, workers * sizeof(struct metrics), PROT_READ | PROT_WRITE,
+	void *pages = mmap(NULL, (workers + 1) * sizeof(struct metrics), PROT_READ | PROT_WRITE,
 	                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return pages != MAP_FAILED ? pages : NULL;
@@ -23,7 +23,12 @@ struct metrics *metrics_map(unsigned workers)
 
 void metrics_unmap(struct metrics *pages, unsigned workers)
 {
-	munmap(pages, workers * sizeof(*pages));
+	munmap(pages, (workers + 1) * sizeof(*pages));
+}
+
+bool metrics_is_masters(enum metric row)
+{
+	return row == METRIC_LOG_DROPPED || row == METRIC_CALL_ERRORS || row == METRIC_REDIS_LOSSES;
 }
 
 /* What comes and goes: how much of it came, and the first cell of how it went. */

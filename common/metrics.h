@@ -7,12 +7,14 @@
 #include <stdatomic.h>
 
 #include "common/histogram.h"
+#include "common/redis_error.h"
 
 enum {
 	METRIC_REASONS = 40,         /* ways to end, at most … */
 	METRIC_LOST = METRIC_REASONS - 1,    /* … the last: the worker did */
 	METRIC_APIS = 16,            /* at most */
 	METRIC_CLASSES = 6,          /* of HTTP statuses: the first digit */
+	METRIC_LINKS = 2,            /* to Redis: commands, subscriptions */
 	METRICS_LINE = 64,           /* bytes that caches share */
 };
 
@@ -43,9 +45,12 @@ struct metrics {
 	_Alignas(METRICS_LINE) _Atomic uint64_t cells[METRIC_COUNT];
 };
 
-/* The pages of so many workers, zeroed, to be made before they are forked; NULL: errno says why. */
+/* The pages of so many workers, and behind them the master's own, of which only the rows of metrics_is_masters are
+ * used; zeroed, to be made before they are forked; NULL: errno says why. */
 struct metrics *metrics_map(unsigned workers);
 void metrics_unmap(struct metrics *pages, unsigned workers);
+/* Whether the master counts in this row, too. */
+bool metrics_is_masters(enum metric row);
 /* The worker has ended, and nobody writes its page: nothing is open any more, and what was is lost. */
 void metrics_end(struct metrics *page);
 /* What a worker has to add to all it counts; 0 for gauges. */

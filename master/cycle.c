@@ -54,7 +54,7 @@ struct master {
 	struct redis_server *server; /* NULL: Redis is not ours */
 	struct functions *functions;
 	struct lease lease;
-	struct metrics *metrics;     /* of `workers` workers */
+	struct metrics *metrics;     /* of `workers` workers, and our own */
 	struct throttle *connects;
 	struct tally *addresses, *clients;
 	struct assets *assets;       /* NULL: the page was not built */
@@ -270,6 +270,17 @@ static void tend_workers(struct master *m)
 		end_redis(m);
 }
 
+/* What the master itself counts. */
+static void publish(struct master *m)
+{
+	struct metrics *page = &m->metrics[m->workers];
+	const uint64_t *errors = redis_client_errors(m->client);
+	for (unsigned e = 0; e < REDIS_ERROR_COUNT; e++)
+		metrics_put(page, METRIC_CALL_ERRORS + e, errors[e]);
+	metrics_put(page, METRIC_REDIS_LOSSES, redis_client_losses(m->client));
+	metrics_put(page, METRIC_LOG_DROPPED, log_dropped());
+}
+
 static void tend_lease(struct master *m)
 {
 	struct crew_member alive[CONF_MAX_WORKERS];
@@ -277,6 +288,7 @@ static void tend_lease(struct master *m)
 		return;
 	m->second_ms = clock_now_ms() + SECOND_MS;
 	crew_measure(m->crew);
+	publish(m);
 	if (m->phase != PHASE_RUNNING && m->phase != PHASE_DRAINING)
 		return;
 	const unsigned n = crew_alive(m->crew, alive);

@@ -120,6 +120,8 @@ static enum loaded ask_version(struct functions *f, uint64_t *version, char *why
 		loaded = LOADED_NONE;
 	} else {
 		snprintf(why, size, "functions: Redis: %s", error_of(f, reply));
+		if (reply != NULL && reply->type != REDIS_REPLY_ERROR)
+			redis_client_doubt(f->client);
 	}
 	freeReplyObject(reply);
 	return loaded;

@@ -47,6 +47,8 @@ redisReply *lease_ask(struct lease *l, const struct str *args, size_t n, size_t 
 	l->lost = !ok;
 	if (ok)
 		return reply;
+	if (reply != NULL && reply->type != REDIS_REPLY_ERROR)
+		redis_client_doubt(l->client);
 	freeReplyObject(reply);
 	return NULL;
 }

@@ -3,7 +3,7 @@
 #ifndef CONFAB_REDIS_CLIENT_H
 #define CONFAB_REDIS_CLIENT_H
 
-#include "common/str.h"
+#include "common/redis_error.h"
 
 struct redis_client;
 struct redisReply;
@@ -22,6 +22,11 @@ const char *redis_client_why(const struct redis_client *r);
 /* Grows with each new connection: whoever sees another number than before meets a Redis that may
  * have forgotten something. 0: never connected. */
 unsigned redis_client_link(const struct redis_client *r);
+/* The answer was of no form that was asked for: it may be another's, and the connection is given up. */
+void redis_client_doubt(struct redis_client *r);
+/* Calls that came to nothing, by enum redis_error; how often a connection was lost or not made. */
+const uint64_t *redis_client_errors(const struct redis_client *r);
+uint64_t redis_client_losses(const struct redis_client *r);
 /* Tries again at the next call, however short ago the last failure is. */
 void redis_client_hurry(struct redis_client *r);
 

@@ -347,6 +347,10 @@ static void publish(struct worker *w)
 	put(w, METRIC_REDIS_UP, calls_up(w->services.calls));
 	put(w, METRIC_CALLS, calls_count(w->services.calls));
 	put_histogram(w, METRIC_CALL_TIME, calls_times(w->services.calls));
+	for (unsigned e = 0; e < REDIS_ERROR_COUNT; e++)
+		put(w, METRIC_CALL_ERRORS + e, calls_errors(w->services.calls)[e]);
+	put(w, METRIC_REDIS_LOSSES, calls_losses(w->services.calls));
+	put(w, METRIC_REDIS_LOSSES + 1, sub_losses(w->sub));
 	put(w, METRIC_REQUESTS, w->http.requests);
 	for (unsigned class = 0; class < METRIC_CLASSES; class++)
 		put(w, METRIC_RESPONSES + class, rest->responses[class]);

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/mem.h"
+#include "common/resp.h"
 #include "redis_child.h"
 #include "worker/store/call.h"
 #include "worker/store/redis.h"
@@ -477,11 +479,6 @@ static void each_answer_has_its_meaning(void **state)
 	} rows[] = {
 		{ "*2\r\n$1\r\na\r\n:-5\r\n", ERR_OK, "", "a,-5,", 0 },
 		{ "*3\r\n$0\r\n\r\n$-1\r\n+c\r\n", ERR_OK, "", ",,c,", 0 },
-		{ "*1\r\n$1\r\na\r\n", ERR_INTERNAL, "", "", 0 },
-		{ "$1\r\na\r\n", ERR_INTERNAL, "", "", 0 },
-		{ "$-1\r\n", ERR_INTERNAL, "", "", 0 },
-		{ "*2\r\n$1\r\na\r\n*1\r\n:1\r\n", ERR_INTERNAL, "", "", 0 },
-		{ "*2\r\n$1\r\na\r\n-NOROOM x\r\n", ERR_INTERNAL, "", "", 0 },
 		{ "-NOROOM room\r\n", ERR_NO_ROOM, "room", "", 0 },
 		{ "-INVALID name: is too long\r\n", ERR_INVALID, "name", "is too long", 0 },
 		{ "-TAKEN by somebody else\r\n", ERR_TAKEN, "", "by somebody else", 0 },
@@ -526,6 +523,122 @@ static void each_answer_has_its_meaning(void **state)
 	assert_int_equal(told.downs, 0);
 	assert_int_equal(calls_pending(services.calls), 0);
 	assert_int_equal(calls_count(services.calls), COUNT_OF(rows));
+	calls_free(services.calls);
+	fake_end(&fake);
+}
+
+/* After one of the wrong shape, the answers that follow may be those of others. */
+static void a_misshapen_answer_ends_the_connection(void **state)
+{
+	static const struct {
+		const char *answer;
+		enum redis_error error;
+	} rows[] = {
+		{ "*1\r\n$1\r\na\r\n", REDIS_ERROR_SHAPE },
+		{ "$1\r\na\r\n", REDIS_ERROR_SHAPE },
+		{ "$-1\r\n", REDIS_ERROR_SHAPE },
+		{ "*0\r\n", REDIS_ERROR_SHAPE },
+		{ "*-1\r\n", REDIS_ERROR_SHAPE },
+		{ "*2\r\n$1\r\na\r\n-NOROOM x\r\n", REDIS_ERROR_SHAPE },
+		{ "*2\r\n$1\r\na\r\n*1\r\n:1\r\n", REDIS_ERROR_LOST },
+		{ "*1073741824\r\n", REDIS_ERROR_LOST },
+		{ "*262145\r\n", REDIS_ERROR_LOST },
+		{ "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", REDIS_ERROR_LOST },
+		{ "$-2\r\n", REDIS_ERROR_LOST },
+		{ "HTTP/1.1 400 Bad Request\r\n", REDIS_ERROR_LOST },
+	};
+	struct fake fake;
+	(void)state;
+
+	memset(&told, 0, sizeof(told));
+	fake_start(&fake, like_redis);
+	services.calls = calls_new(base, &fake.where, &telling, NULL);
+	for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+		await(&told.ups, i + 1);
+		const uint64_t before = calls_errors(services.calls)[rows[i].error];
+		function_answer = rows[i].answer;
+		ask(NULL);
+		ask(NULL);
+		await(&told.answered, 2 * (i + 1));
+		assert_int_equal(told.fault.code, ERR_UNAVAILABLE);
+		await(&told.downs, i + 1);
+		assert_true(calls_errors(services.calls)[rows[i].error] > before);
+		assert_int_equal(calls_losses(services.calls), i + 1);
+	}
+	calls_free(services.calls);
+	fake_end(&fake);
+}
+
+/* What has no end is not waited for, and takes no more memory than the bound. */
+static void an_endless_answer_is_cut_off(void **state)
+{
+	enum { PIECE = 10000 };
+	static const struct {
+		const char *head, *element;
+		size_t at_least;
+	} rows[] = {
+		{ "$536870913\r\n", "", RESP_MAX_BYTES },
+		{ "*200000\r\n", "$10000\r\n", RESP_MAX_BYTES },
+		{ "+", "", RESP_MAX_LINE },
+		{ "$", "", RESP_MAX_LINE },
+	};
+	char *filler = xmalloc(PIECE + 2);
+	(void)state;
+
+	memset(filler, '1', PIECE);
+	memcpy(filler + PIECE, "\r\n", 2);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const size_t head = strlen(rows[i].element), piece = head > 0 ? PIECE + 2 : PIECE;
+		redisReader *reader = redisReaderCreate();
+		redisReply *reply = NULL;
+		size_t taken = 0, fed = 0;
+		resp_bound(reader);
+		redisReaderFeed(reader, rows[i].head, strlen(rows[i].head));
+		bool ok = true;
+		while (ok && fed < (size_t)RESP_MAX_BYTES + 100000) {
+			redisReaderFeed(reader, rows[i].element, head);
+			redisReaderFeed(reader, filler, piece);
+			fed += head + piece;
+			taken += head + piece;
+			ok = resp_next(reader, &taken, &reply);
+			assert_null(reply);
+		}
+		assert_false(ok);
+		assert_in_range(fed, rows[i].at_least, rows[i].at_least + (size_t)2 * PIECE + 20000);
+		redisReaderFree(reader);
+	}
+	free(filler);
+}
+
+static void calls_are_bounded_by_bytes(void **state)
+{
+	enum { BIG = 1024 * 1024, FIT = 16 };
+	struct fake fake;
+	char *big = xmalloc(BIG);
+	(void)state;
+
+	memset(big, 'x', BIG);
+	memset(&told, 0, sizeof(told));
+	function_answer = NULL;
+	fake_start(&fake, like_redis);
+	services.calls = calls_new(base, &fake.where, &telling, NULL);
+	await(&told.ups, 1);
+	for (unsigned i = 0; i < FIT + 1; i++) {
+		struct op *op = op_new(&services, &asker, &told, NULL);
+		assert_int_equal(told.answered, 0);
+		CALL(op, &probe, probe_done, ((struct str){ big, BIG }));
+	}
+	assert_int_equal(told.answered, 1);
+	assert_int_equal(told.fault.code, ERR_UNAVAILABLE);
+	assert_int_equal(calls_pending(services.calls), FIT);
+	assert_int_equal(calls_errors(services.calls)[REDIS_ERROR_FULL], 1);
+	fake_hang_up(&fake);
+	await(&told.answered, FIT + 1);
+	/* What is over no longer counts. */
+	await(&told.ups, 2);
+	ask(NULL);
+	assert_int_equal(calls_pending(services.calls), 1);
+	free(big);
 	calls_free(services.calls);
 	fake_end(&fake);
 }
@@ -637,6 +750,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_bad_greeting_is_survived, begin, end),
 		cmocka_unit_test_setup_teardown(pushes_go_to_their_owner, begin, end),
 		cmocka_unit_test_setup_teardown(each_answer_has_its_meaning, begin, end),
+		cmocka_unit_test_setup_teardown(a_misshapen_answer_ends_the_connection, begin, end),
+		cmocka_unit_test_setup_teardown(an_endless_answer_is_cut_off, begin, end),
+		cmocka_unit_test_setup_teardown(calls_are_bounded_by_bytes, begin, end),
 		cmocka_unit_test_setup_teardown(calls_are_bounded_and_fail_with_the_connection, begin, end),
 		cmocka_unit_test_setup_teardown(says_hello_until_the_functions_are_there, begin, end),
 		cmocka_unit_test_setup_teardown(a_redis_that_forgot_is_told, begin, end),

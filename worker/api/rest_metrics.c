@@ -1,5 +1,7 @@
 /* What Prometheus reads (text exposition format 0.0.4; docs/operations.md): what each worker of this host
  * counts, whichever of them answers. */
+#include <stdio.h>
+
 #include "common/metrics.h"
 #include "common/version.h"
 #include "worker/api/api.h"
@@ -30,6 +32,17 @@ static const char *class_label(unsigned i)
 	return classes[i];
 }
 
+static const char *error_label(unsigned i)
+{
+	return redis_error_label((enum redis_error)i);
+}
+
+static const char *link_label(unsigned i)
+{
+	static const char *const links[METRIC_LINKS] = { "commands", "subscriptions" };
+	return links[i];
+}
+
 static const struct label {
 	enum metric row;
 	const char *name;
@@ -41,6 +54,8 @@ static const struct label {
 	{ METRIC_API_SOCKETS, "api", api_label },
 	{ METRIC_API_EVENTS, "api", api_label },
 	{ METRIC_RESPONSES, "code", class_label },
+	{ METRIC_CALL_ERRORS, "kind", error_label },
+	{ METRIC_REDIS_LOSSES, "connection", link_label },
 };
 
 static const struct label *label_of(const struct metric_row *row)
@@ -59,19 +74,19 @@ static void put_head(struct buf *out, const char *name, const char *kind, const 
 }
 
 static void put_single(struct buf *out, const struct metric_row *row, const struct metrics *page,
-                       unsigned worker)
+                       const char *worker)
 {
-	buf_printf(out, "%s{worker=\"%u\"} %llu\n", row->exposed, worker,
+	buf_printf(out, "%s{worker=\"%s\"} %llu\n", row->exposed, worker,
 	           (unsigned long long)metrics_get(page, row->first));
 }
 
 static void put_labelled(struct buf *out, const struct metric_row *row, const struct label *label,
-                         const struct metrics *page, unsigned worker)
+                         const struct metrics *page, const char *worker)
 {
 	for (unsigned i = 0; i < row->cells; i++) {
 		const char *value = label->value(i);
 		if (value != NULL)
-			buf_printf(out, "%s{worker=\"%u\",%s=\"%s\"} %llu\n", row->exposed, worker,
+			buf_printf(out, "%s{worker=\"%s\",%s=\"%s\"} %llu\n", row->exposed, worker,
 			           label->name, value,
 			           (unsigned long long)metrics_get(page, row->first + i));
 	}
@@ -79,18 +94,30 @@ static void put_labelled(struct buf *out, const struct metric_row *row, const st
 
 /* Prometheus wants buckets that include those below. */
 static void put_histogram(struct buf *out, const struct metric_row *row, const struct metrics *page,
-                          unsigned worker)
+                          const char *worker)
 {
 	unsigned long long n = 0;
 	for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++) {
 		n += metrics_get(page, row->first + i);
-		buf_printf(out, "%s_bucket{worker=\"%u\",le=\"%s\"} %llu\n", row->exposed, worker,
+		buf_printf(out, "%s_bucket{worker=\"%s\",le=\"%s\"} %llu\n", row->exposed, worker,
 		           i < HISTOGRAM_BOUNDS ? histogram_bounds_text[i] : "+Inf", n);
 	}
 	const uint64_t sum_us = metrics_get(page, row->first + HISTOGRAM_BOUNDS + 1);
-	buf_printf(out, "%s_sum{worker=\"%u\"} %llu.%06llu\n", row->exposed, worker,
+	buf_printf(out, "%s_sum{worker=\"%s\"} %llu.%06llu\n", row->exposed, worker,
 	           (unsigned long long)sum_us / 1000000, (unsigned long long)sum_us % 1000000);
-	buf_printf(out, "%s_count{worker=\"%u\"} %llu\n", row->exposed, worker, n);
+	buf_printf(out, "%s_count{worker=\"%s\"} %llu\n", row->exposed, worker, n);
+}
+
+static void put_samples(struct buf *out, const struct metric_row *row, const struct metrics *page,
+                        const char *worker)
+{
+	const struct label *label = label_of(row);
+	if (row->kind == HISTOGRAM)
+		put_histogram(out, row, page, worker);
+	else if (label != NULL)
+		put_labelled(out, row, label, page, worker);
+	else
+		put_single(out, row, page, worker);
 }
 
 static void put_row(struct buf *out, const struct services *s, const struct metric_row *row)
@@ -98,16 +125,14 @@ static void put_row(struct buf *out, const struct services *s, const struct metr
 	static const char *const kinds[] = {
 		[GAUGE] = "gauge", [COUNTER] = "counter", [HISTOGRAM] = "histogram",
 	};
-	const struct label *label = label_of(row);
+	char worker[16];
 	put_head(out, row->exposed, kinds[row->kind], row->help);
 	for (unsigned i = 0; i < s->workers; i++) {
-		if (row->kind == HISTOGRAM)
-			put_histogram(out, row, &s->metrics[i], i);
-		else if (label != NULL)
-			put_labelled(out, row, label, &s->metrics[i], i);
-		else
-			put_single(out, row, &s->metrics[i], i);
+		snprintf(worker, sizeof(worker), "%u", i);
+		put_samples(out, row, &s->metrics[i], worker);
 	}
+	if (metrics_is_masters(row->first))
+		put_samples(out, row, &s->metrics[s->workers], "master");
 }
 
 static void show_metrics(struct op *op, const void *args UNUSED)

@@ -16,7 +16,11 @@
 #include "worker/store/redis.h"
 
 enum {
+	/* What Redis may owe us when it hangs. An op has at least a kilobyte, and the arguments are there
+	 * twice, in it and in what is to be sent: together some 64 MB. */
 	CALLS_MAX_PENDING = 16384,
+	CALLS_MAX_BYTES = 16 * 1024 * 1024,
+	MISSED_EVERY_MS = 1000,
 	HELLO_AGAIN_MS = 500,
 	LOG_EVERY_MS = 1000,
 	RUN_ID_MAX = 64,
@@ -29,12 +33,15 @@ struct calls {
 	struct event again;          /* says hello once more, after a refusal */
 	bool up;
 	uint64_t count;
-	size_t pending;
+	size_t pending, pending_bytes;       /* under way, and their arguments */
 	struct histogram times;
+	uint64_t errors[REDIS_ERROR_COUNT];
+	uint64_t said[REDIS_ERROR_COUNT];    /* of those, when the last line was logged … */
+	uint64_t log_again_ms[REDIS_ERROR_COUNT];    /* … and when the next may be */
+	uint64_t missed_again_ms;
 	char run_id[RUN_ID_MAX];     /* of the Redis we greet, and of the one that answered last */
 	char known_run_id[RUN_ID_MAX];
 	uint64_t known_epoch;
-	uint64_t log_again_ms;       /* refusals by Redis itself are logged once a second */
 };
 
 /* One call under way. */
@@ -43,6 +50,7 @@ struct asked {
 	struct op *op;
 	const struct function *function;
 	reply_fn *done;
+	size_t bytes;
 	uint64_t sent_us;
 };
 
@@ -85,31 +93,47 @@ static bool reply_flat(const redisReply *reply, struct arena *a, struct strs *ou
 
 /* --- refusals -------------------------------------------------------------------------------- */
 
-/* How Redis itself refuses for a while: our functions know none of these words. */
-static bool is_passing(struct str word)
+/* One line a second of each kind, whatever is thrown at us. */
+static void calls_log(struct calls *c, enum redis_error e, const char *what, struct str refusal)
 {
-	static const char *const words[] = {
-		"READONLY", "LOADING", "MISCONF", "OOM", "NOAUTH", "BUSY", "MASTERDOWN",
-		"NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "UNKILLABLE",
-	};
+	const enum log_level level = redis_error_passes(e) ? LOG_WARN : LOG_ERROR;
+	const uint64_t said = c->said[e];
 
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		if (str_eqz(word, words[i]))
-			return true;
-	return false;
-}
-
-static bool is_function_missing(struct str refusal)
-{
-	return str_starts(refusal, STR("ERR Function not found"));
-}
-
-static void calls_log(struct calls *c, const char *what, struct str refusal)
-{
-	if (clock_now_ms() < c->log_again_ms)
+	if (clock_now_ms() < c->log_again_ms[e])
 		return;
-	c->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
-	log_warn("redis commands: %s: %.*s", what, STR_ARG(refusal));
+	c->log_again_ms[e] = clock_now_ms() + LOG_EVERY_MS;
+	c->said[e] = c->errors[e];
+	if (c->errors[e] > said + 1)
+		log_write(level, "redis commands: %s: %.*s (and %llu more before)", what, STR_ARG(refusal),
+		          (unsigned long long)(c->errors[e] - said - 1));
+	else
+		log_write(level, "redis commands: %s: %.*s", what, STR_ARG(refusal));
+}
+
+/* The master reads and loads them; once a second is often enough to ask it. */
+static void calls_miss(struct calls *c)
+{
+	if (clock_now_ms() < c->missed_again_ms)
+		return;
+	c->missed_again_ms = clock_now_ms() + MISSED_EVERY_MS;
+	c->owner->functions_missing(c->ctx);
+}
+
+/* Every call of Redis that comes to nothing passes here. */
+static void calls_count_error(struct calls *c, enum redis_error e, const char *what, struct str refusal)
+{
+	c->errors[e]++;
+	/* When the connection is gone, redis.c has said so. */
+	if (e != REDIS_ERROR_DOWN && e != REDIS_ERROR_LOST)
+		calls_log(c, e, what, refusal);
+	if (e == REDIS_ERROR_NO_FUNCTION)
+		calls_miss(c);
+}
+
+static void calls_refuse(struct calls *c, struct op *op, enum redis_error e, const char *what)
+{
+	calls_count_error(c, e, what, str_z(redis_error_label(e)));
+	op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
 }
 
 /* What stands behind the word: "field: detail", one word that is a field, or a detail. */
@@ -140,18 +164,15 @@ static void read_retry(struct str rest, struct fault *out)
 static struct fault refusal_read(struct calls *c, const struct function *f, struct str refusal)
 {
 	struct fault fault = { .code = err_from_word(refusal) };
+	const enum redis_error e = redis_error_of(refusal);
 	struct str rest = refusal;
-	const struct str word = str_cut(&rest, ' ');
+	str_cut(&rest, ' ');
 
-	if (is_function_missing(refusal)) {
+	if (e != REDIS_ERROR_FAILED) {
 		fault.code = ERR_UNAVAILABLE;
-		calls_log(c, f->name, refusal);
-		c->owner->functions_missing(c->ctx);
-	} else if (is_passing(word)) {
-		fault.code = ERR_UNAVAILABLE;
-		calls_log(c, f->name, refusal);
+		calls_count_error(c, e, f->name, refusal);
 	} else if (fault.code == ERR_INTERNAL) {
-		log_error("redis function %s failed: %.*s", f->name, STR_ARG(refusal));
+		calls_count_error(c, e, f->name, refusal);
 	} else if (fault.code == ERR_RATE) {
 		read_retry(rest, &fault);
 	} else {
@@ -165,35 +186,51 @@ static struct fault refusal_read(struct calls *c, const struct function *f, stru
 static void call_answered(void *ctx, const redisReply *reply)
 {
 	const struct asked *asked = ctx;
+	struct calls *c = asked->calls;
 	struct op *op = asked->op;
 	struct strs flat;
 
-	asked->calls->pending--;
-	histogram_add(&asked->calls->times, (int64_t)(clock_exact_us() - asked->sent_us));
+	c->pending--;
+	c->pending_bytes -= asked->bytes;
+	histogram_add(&c->times, (int64_t)(clock_exact_us() - asked->sent_us));
 	if (reply == NULL) {
-		op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
+		calls_refuse(c, op, REDIS_ERROR_LOST, asked->function->name);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
-		const struct fault fault =
-			refusal_read(asked->calls, asked->function, reply_text(reply));
+		const struct fault fault = refusal_read(c, asked->function, reply_text(reply));
 		op_fault(op, &fault);
 	} else if (reply_flat(reply, &op->arena, &flat) && flat.n >= asked->function->at_least) {
 		asked->done(op, &flat);
 	} else {
-		log_error("redis function %s: a reply of the wrong shape", asked->function->name);
-		op_fail(op, ERR_INTERNAL, NULL, NULL);
+		/* Perhaps another's answer; then all that follow are, too. */
+		redis_drop(c->redis, "an answer of the wrong shape");
+		calls_refuse(c, op, REDIS_ERROR_SHAPE, asked->function->name);
 	}
+}
+
+static size_t bytes_of(const struct str *args, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += args[i].len;
+	return bytes;
+}
+
+static bool is_full(const struct calls *c)
+{
+	return c->pending >= CALLS_MAX_PENDING || c->pending_bytes >= CALLS_MAX_BYTES;
 }
 
 void call(struct op *op, const struct function *f, reply_fn *done, const struct str *args, size_t n)
 {
 	struct calls *c = op->services->calls;
 
-	if (!c->up || c->pending >= CALLS_MAX_PENDING) {
-		op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
+	if (!c->up || is_full(c)) {
+		calls_refuse(c, op, c->up ? REDIS_ERROR_FULL : REDIS_ERROR_DOWN, f->name);
 		return;
 	}
 	struct asked *asked = arena_alloc(&op->arena, sizeof(*asked));
-	*asked = (struct asked){ c, op, f, done, clock_exact_us() };
+	*asked = (struct asked){ c, op, f, done, bytes_of(args, n), clock_exact_us() };
 	struct str *command = arena_alloc(&op->arena, (n + 3) * sizeof(*command));
 	command[0] = f->reads ? STR("FCALL_RO") : STR("FCALL");
 	command[1] = str_z(f->name);
@@ -201,10 +238,11 @@ void call(struct op *op, const struct function *f, reply_fn *done, const struct 
 	for (size_t i = 0; i < n; i++)
 		command[3 + i] = args[i];
 	if (!redis_send(c->redis, call_answered, asked, command, n + 3)) {
-		op_fail(op, ERR_UNAVAILABLE, NULL, NULL);
+		calls_refuse(c, op, REDIS_ERROR_DOWN, f->name);
 		return;
 	}
 	c->pending++;
+	c->pending_bytes += asked->bytes;
 	c->count++;
 }
 
@@ -216,10 +254,11 @@ static void hello_refused(struct calls *c, const redisReply *reply)
 	const struct str why = reply->type == REDIS_REPLY_ERROR ? reply_text(reply)
 	                                                        : STR("a reply of the wrong shape");
 
-	calls_log(c, "worker_hello", why);
+	const enum redis_error e = reply->type == REDIS_REPLY_ERROR ? redis_error_of(why)
+	                                                            : REDIS_ERROR_SHAPE;
+
+	calls_count_error(c, e, "worker_hello", why);
 	event_add(&c->again, &later);
-	if (is_function_missing(why))
-		c->owner->functions_missing(c->ctx);
 }
 
 static bool hello_read(const redisReply *reply, uint64_t numbers[3])
@@ -251,6 +290,7 @@ static void hello_answered(void *ctx, const redisReply *reply)
 	memcpy(c->known_run_id, c->run_id, sizeof(c->run_id));
 	c->known_epoch = epoch;
 	c->up = true;
+	redis_proven(c->redis);
 	c->owner->up(c->ctx, stamp_make(epoch, numbers[1]),
 	             forgot ? 0 : stamp_make(epoch, numbers[2]));
 }
@@ -359,6 +399,16 @@ uint64_t calls_count(const struct calls *c)
 size_t calls_pending(const struct calls *c)
 {
 	return c->pending;
+}
+
+const uint64_t *calls_errors(const struct calls *c)
+{
+	return c->errors;
+}
+
+uint64_t calls_losses(const struct calls *c)
+{
+	return redis_losses(c->redis);
 }
 
 const struct histogram *calls_times(const struct calls *c)

@@ -7,6 +7,7 @@
 
 #include "common/conf.h"
 #include "common/histogram.h"
+#include "common/redis_error.h"
 #include "worker/op.h"
 
 struct calls;
@@ -36,11 +37,14 @@ bool calls_up(const struct calls *c);
 /* Round trips so far, and how many are under way. */
 uint64_t calls_count(const struct calls *c);
 size_t calls_pending(const struct calls *c);
+/* Those that came to nothing, by enum redis_error; and how often the connection was lost or not made. */
+const uint64_t *calls_errors(const struct calls *c);
+uint64_t calls_losses(const struct calls *c);
 /* How long those took that are answered, or have failed. */
 const struct histogram *calls_times(const struct calls *c);
 
-/* Calls `f` with `n` arguments (copied). Lost connection, refusal, time-out (10 s) or a short reply:
- * op_fault with the right error. `done` gets the reply otherwise. */
+/* Calls `f` with `n` arguments (copied). Lost connection, refusal, time-out (10 s), a short reply, or too
+ * many calls under way: op_fault with the right error. `done` gets the reply otherwise. */
 void call(struct op *op, const struct function *f, reply_fn *done, const struct str *args, size_t n);
 
 #define CALL(op, f, done, ...) \

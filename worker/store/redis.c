@@ -17,18 +17,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/id.h"
 #include "common/mem.h"
+#include "common/resp.h"
 
 enum {
 	READ_BYTES = 64 * 1024,
-	REPLY_MAX_BYTES = 128 * 1024 * 1024,
 	OUT_KEEP_BYTES = 256 * 1024,
 	CONNECT_TIMEOUT_MS = 5000,
 	PATIENCE_MS = 10000,
 	WATCH_STEPS = 10,            /* looks at the oldest pending answer within one patience */
 	REST_FIRST_MS = 50,
 	REST_MAX_MS = 2000,
+	LOG_EVERY_MS = 1000,
 };
 
 enum redis_state {
@@ -58,7 +60,11 @@ struct redis {
 	uint64_t answered, watched;  /* answers so far; as of the watch's last look */
 	unsigned strikes;            /* looks at the same oldest answer */
 	unsigned patience_ms;
-	unsigned attempts;           /* since it was up */
+	unsigned attempts;           /* since it proved itself */
+	size_t taken;                /* bytes of the answer that is not whole yet */
+	uint64_t losses;
+	uint64_t log_again_ms;       /* losses are logged once a second … */
+	unsigned unsaid;             /* … and how many were not */
 	char dropped[128];           /* why it is to be dropped; empty: it is not */
 };
 
@@ -141,14 +147,27 @@ static void redis_cut(struct redis *r)
 		queue_answer(r, NULL);
 }
 
+static void redis_say_lost(struct redis *r, const char *what, const char *why)
+{
+	if (clock_now_ms() < r->log_again_ms) {
+		r->unsaid++;
+		return;
+	}
+	r->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
+	if (r->unsaid > 0)
+		log_warn("redis %s: %s: %s (and %u times before)", r->name, what, why, r->unsaid);
+	else
+		log_warn("redis %s: %s: %s", r->name, what, why);
+	r->unsaid = 0;
+}
+
 static void redis_lose(struct redis *r, const char *why)
 {
 	const bool was_up = r->state == REDIS_UP;
 
 	if (was_up || r->attempts == 0)
-		log_warn("redis %s: %s: %s", r->name, was_up ? "connection lost" : "no connection", why);
-	if (was_up)
-		r->attempts = 0;
+		redis_say_lost(r, was_up ? "connection lost" : "no connection", why);
+	r->losses++;
 	redis_cut(r);
 	redis_rest(r);
 	if (was_up)
@@ -176,6 +195,8 @@ static void redis_connect(struct redis *r)
 		redis_lose(r, why);
 		return;
 	}
+	resp_bound(r->link->reader);
+	r->taken = 0;
 	r->state = REDIS_CONNECTING;
 	event_assign(&r->readable, r->base, r->link->fd, EV_READ | EV_PERSIST, on_readable, r);
 	event_assign(&r->writable, r->base, r->link->fd, EV_WRITE, on_writable, r);
@@ -267,9 +288,9 @@ static void greeted(void *ctx, const redisReply *reply)
 		return;
 	}
 	r->state = REDIS_UP;
-	r->attempts = 0;
 	event_del(&r->timer);
-	log_info("redis %s: connected", r->name);
+	if (r->unsaid == 0)
+		log_info("redis %s: connected", r->name);
 	r->owner->up(r->ctx);
 }
 
@@ -318,20 +339,18 @@ static void redis_take(struct redis *r, const redisReply *reply)
 static void redis_dispatch(struct redis *r)
 {
 	redisReader *reader = r->link->reader;
-	void *reply = NULL;
+	redisReply *reply;
 
 	while (r->dropped[0] == '\0') {
-		if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
+		if (!resp_next(reader, &r->taken, &reply)) {
 			redis_drop(r, reader->errstr);
 			return;
 		}
 		if (reply == NULL)
-			break;
+			return;
 		redis_take(r, reply);
 		freeReplyObject(reply);
 	}
-	if (reader->len - reader->pos > REPLY_MAX_BYTES)
-		redis_drop(r, "an answer that is too large");
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -353,6 +372,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		redis_lose(r, "no protocol of Redis");
 		return;
 	}
+	r->taken += (size_t)n;
 	redis_dispatch(r);
 }
 
@@ -411,6 +431,16 @@ void redis_free(struct redis *r)
 	redis_cut(r);
 	free(r->queue);
 	free(r);
+}
+
+void redis_proven(struct redis *r)
+{
+	r->attempts = 0;
+}
+
+uint64_t redis_losses(const struct redis *r)
+{
+	return r->losses;
 }
 
 bool redis_is_up(const struct redis *r)

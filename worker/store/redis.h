@@ -31,6 +31,11 @@ MUST_USE bool redis_send(struct redis *r, redis_fn *fn, void *ctx, const struct 
 /* Drops the connection, as if it had failed, after the callback under way; it comes back as after
  * any loss. */
 void redis_drop(struct redis *r, const char *why);
+/* What came made sense: after the next loss it comes back soon. Until then the rests grow, though Redis
+ * answers PING. */
+void redis_proven(struct redis *r);
+/* How often it was lost, or could not be made. */
+uint64_t redis_losses(const struct redis *r);
 /* How long an answer may take before the connection is dropped; 10 s unless told. */
 void redis_patience(struct redis *r, unsigned ms);
 

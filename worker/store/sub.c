@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/map.h"
 #include "common/mem.h"
 #include "common/stamp.h"
@@ -23,6 +24,7 @@ enum {
 	COMMAND_NAMES = 512,         /* channels in one SUBSCRIBE */
 	BEAT_S = 5,
 	BEATS_SILENT = 2,            /* so many without a word: the connection is dead */
+	LOG_EVERY_MS = 1000,
 };
 
 enum channel_state { CHANNEL_OUT, CHANNEL_SUBSCRIBING, CHANNEL_IN, CHANNEL_UNSUBSCRIBING };
@@ -51,6 +53,7 @@ struct sub {
 	struct event flush, beat;
 	bool heard;                  /* since the last beat */
 	unsigned silent;             /* beats without a word */
+	uint64_t log_again_ms;       /* nonsense is logged once a second */
 };
 
 /* --- channels -------------------------------------------------------------------------------- */
@@ -327,7 +330,9 @@ static void message_came(struct sub *s, const redisReply *reply)
 		return;
 	}
 	if (!feed_message(&text, &prev, &stamp)) {
-		log_warn("feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
+		if (clock_now_ms() >= s->log_again_ms)
+			log_warn("feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
+		s->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
 		return;
 	}
 	if (stamp > s->refills.read)
@@ -402,6 +407,7 @@ static void on_push(void *ctx, const redisReply *reply)
 	for (size_t i = 0; array && i < COUNT_OF(pushes); i++) {
 		if (reply->elements == pushes[i].elements &&
 		    str_eqz(element(reply, 0), pushes[i].word)) {
+			redis_proven(s->redis);
 			pushes[i].take(s, reply);
 			return;
 		}
@@ -565,4 +571,9 @@ void sub_free(struct sub *s)
 	}
 	map_fini(&s->by_name);
 	free(s);
+}
+
+uint64_t sub_losses(const struct sub *s)
+{
+	return redis_losses(s->redis);
 }

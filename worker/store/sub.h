@@ -37,6 +37,8 @@ struct sub_owner {
 struct sub *sub_new(struct event_base *base, const struct conf_redis *where,
                     const struct services *services, const struct sub_owner *owner, void *ctx);
 void sub_free(struct sub *s);
+/* How often its connection was lost, or could not be made. */
+uint64_t sub_losses(const struct sub *s);
 /* Starts to follow; owner->live comes later, never from within. */
 void feed_open(struct sub *s, struct feed *f);
 /* Stops; may be called in any state, also from within owner callbacks. */
