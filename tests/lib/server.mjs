@@ -47,8 +47,8 @@ class Server {
 	status = null;      // { code, signal } once it has ended
 	family = new Map(); // pid → process, of all that ever ran below it
 
-	constructor({ binary, port, dir, healthy, lines, options, env }) {
-		Object.assign(this, { binary, port, dir, healthy });
+	constructor({ binary, port, dir, healthy, lines, options, env, log }) {
+		Object.assign(this, { binary, port, dir, healthy, log });
 		this.runDir = path.join(dir, 'run');
 		this.dataDir = path.join(dir, 'data');
 		this.file = path.join(dir, 'confab.conf');
@@ -72,9 +72,9 @@ class Server {
 
 	launch() {
 		this.child = spawn(program(this.binary), this.args,
-			{ cwd: ROOT, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+			{ cwd: ROOT, env: this.env, stdio: ['ignore', 'pipe', this.log ?? 'pipe'] });
 		running.add(this);
-		for (const stream of [this.child.stdout, this.child.stderr])
+		for (const stream of [this.child.stdout, this.child.stderr].filter(Boolean))
 			stream.setEncoding('utf8').on('data', (text) => { this.output += text; });
 		this.ended = new Promise((resolve) => {
 			this.child.once('error', (error) => {
@@ -199,9 +199,10 @@ const COMMON = {
 // Starts build/VARIANT/`binary` on a free port, with `root` as the API of its namespace "/", and waits
 // until all workers serve. `options`: directive → value or values; null leaves a common one out.
 // `file`: the configuration to start from, whose `listen` lines are replaced. `healthy`: the answers of
-// GET /health that say that a worker serves.
+// GET /health that say that a worker serves. `log`: a descriptor for its standard error, which is then not in
+// `output`.
 export async function start({ binary = 'confab', root = 'channels', file, options = {}, env = {},
-	healthy = [200] } = {}) {
+	healthy = [200], log } = {}) {
 	const given = Object.entries({ ...COMMON, ...options }).filter(([, value]) => value !== null);
 	const lines = file ? fs.readFileSync(path.join(ROOT, file), 'utf8').split('\n') : [];
 	for (let attempt = 1; ; attempt++) {
@@ -209,7 +210,7 @@ export async function start({ binary = 'confab', root = 'channels', file, option
 		// Short, since the path of a unix socket has at most 107 bytes.
 		const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'confab-'));
 		const server = new Server({
-			binary, port, dir, env, healthy,
+			binary, port, dir, env, healthy, log,
 			lines: lines.filter((line) => !/^\s*(listen|run-dir|data-dir)\s/.test(line)),
 			options: { listen: `127.0.0.1:${port} ${root}`, ...Object.fromEntries(given) },
 		});
