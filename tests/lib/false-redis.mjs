@@ -113,7 +113,7 @@ class Link {
 		for (const one of this.#answers.add(bytes)) {
 			const command = this.#owed.shift() ?? [];
 			const fault = this.redis.faultOf(this, command);
-			if (fault)
+			if (fault && !this.#lying)
 				this.#misbehave(fault, one, command);
 			else
 				this.#write(one);
