@@ -181,6 +181,29 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 	misbehaving('to subscriptions, or to all',
 		FAULTS.filter(({ giant }) => FULL || !giant).map((fault) => ({ on: FULL || fault.harmless ? KINDS : ['subscriptions'], ...fault })), {});
 
+	// The master waits for its answers, but not for ever: it has workers to tend.
+	test('to the master, an answer that drips for ever', async () => {
+		const redis = await FalseRedis.open(child.port);
+		const server = await start({ options: { workers: 2, redis: redis.address } });
+		try {
+			await redis.misbehave({ on: ['master'], endless: '$536870913\r\n', slowly: true });
+			await until(() => redis.faults > 0, 'answer that drips');
+			const [victim, other] = server.workers().map(({ pid }) => pid);
+			process.kill(victim, 'SIGKILL');
+			await until(() => {
+				const now = server.workers().map(({ pid }) => pid);
+				return now.length === 2 && now.includes(other) && !now.includes(victim);
+			}, 'successor');
+			await until(async () => await losses(server) > 0 &&
+				await errors(server, { worker: 'master', kind: 'connection lost' }) > 0, 'count of it');
+			await redis.behave();
+			await until(() => /lease: Redis answers again/.test(server.output), 'lease');
+		} finally {
+			await server.stop();
+			redis.close();
+		}
+	});
+
 	// Before anybody has ever reached it.
 	describe('from the start on', { concurrency: 1 }, () => {
 		const SMALL = ['junk', 'strange words', '-LOADING', '-ERR Function not found', 'silence', 'accepted and closed',

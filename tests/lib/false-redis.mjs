@@ -138,7 +138,7 @@ class Link {
 		} else if (fault.endless) {
 			this.near.write(fault.endless);
 			this.#lying = true;
-			this.#fill();
+			fault.slowly ? this.#trickle() : this.#fill();
 		} else {
 			this.#write(Buffer.from(fault.answer(answer, command), 'latin1'));
 		}
@@ -163,6 +163,13 @@ class Link {
 			this.near.once('drain', () => this.#fill());
 	}
 
+	#trickle() {
+		if (this.near.destroyed)
+			return;
+		this.near.write('xxxxxxxx');
+		setTimeout(() => this.#trickle(), 20);
+	}
+
 	// What it was doing wrong ends: what drips comes at once, what never ends is cut off.
 	behave() {
 		clearInterval(this.dripper);
@@ -177,7 +184,7 @@ class Link {
 
 // A fault is { name, on, … } with one of
 //   answer(bytes, command)   what is sent instead of each answer, as Latin-1 or a Buffer
-//   endless                  the beginning of what never ends
+//   endless                  the beginning of what never ends, and comes fast, or `slowly`
 //   cut, drip, silent        half an answer and the end; a byte a millisecond; nothing at all
 //   hangUp, refuse           connections end as soon as they are made; are not taken
 // `on`: which connections, of 'commands', 'subscriptions' and 'master'. `functions`: only calls of functions, so
