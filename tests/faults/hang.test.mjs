@@ -57,7 +57,8 @@ describe('a Redis that hangs', { timeout: sized(200_000, 600_000) }, () => {
 				process.kill(pid, 'SIGCONT');
 			}
 		});
-		t.diagnostic(`others: ${seen.n} answers, p50 ${seen.p50?.toFixed(1)}, p99 ${seen.p99?.toFixed(1)}, max ${seen.max?.toFixed(1)} ms`);
+		const [p50, p99, max] = [seen.p50, seen.p99, seen.max].map((ms) => ms?.toFixed(1));
+		t.diagnostic(`others: ${seen.n} answers, p50 ${p50}, p99 ${p99}, max ${max} ms`);
 		assert.equal(seen.unanswered, 0);
 		assert.equal(seen.gone, 0);
 		// A loop that waited for Redis would answer nothing.
