@@ -204,6 +204,15 @@ static struct str event_name(struct op *op, const struct sio_packet *p)
 	return json_type(p->event) == JSON_STRING ? json_text(&op->arena, p->event) : p->event;
 }
 
+/* As much of a name as is said again: up to 100 bytes, in whole characters. */
+static struct str shown_name(struct str name)
+{
+	size_t len = name.len < 100 ? name.len : 100;
+	while (len > 0 && len < name.len && ((unsigned char)name.p[len] & 0xc0) == 0x80)
+		len--;
+	return (struct str){ name.p, len };
+}
+
 /* An event without arguments has an empty object. */
 static struct str first_argument(struct str args)
 {
@@ -262,7 +271,7 @@ static void on_event(struct socket *s, const struct sio_packet *p, struct strs b
 	if (!session_allow(s->session) || is_swamped(s, op)) {
 		op_fail(op, ERR_RATE, NULL, NULL);
 	} else if (row == NULL) {
-		struct str detail = op_text(op, "Unknown event: %.*s", (int)(name.len < 100 ? name.len : 100), name.p);
+		struct str detail = op_text(op, "Unknown event: %.*s", STR_ARG(shown_name(name)));
 		struct fault fault = { .code = ERR_UNKNOWN_EVENT, .detail = detail };
 		op_fault(op, &fault);
 	} else if (row->raw) {
