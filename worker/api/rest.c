@@ -149,6 +149,13 @@ static const struct api_route *find_route(struct str method, struct str path, st
 
 /* --- Decoding --- */
 
+/* Not percent-encoded UTF-8, or with a NUL. */
+static enum err is_malformed(struct str name, struct fault *why)
+{
+	*why = (struct fault){ ERR_INVALID, name, STR("is malformed"), 0 };
+	return ERR_INVALID;
+}
+
 static enum err put_path(struct op *op, const struct visit *v, struct fault *why)
 {
 	struct str pattern = without_last_slash(path_of(v->route)), path = without_last_slash(v->path);
@@ -158,10 +165,8 @@ static enum err put_path(struct op *op, const struct visit *v, struct fault *why
 		if (name.len == 0 || name.p[0] != ':')
 			continue;
 		struct str text = percent_decode(&op->arena, raw, false, &ok);
-		if (!ok) {
-			*why = (struct fault){ ERR_INVALID, str_from(name, 1), STR("is malformed"), 0 };
-			return ERR_INVALID;
-		}
+		if (!ok)
+			return is_malformed(str_from(name, 1), why);
 		enum err e = schema_put_text(v->route->schema, str_from(name, 1), text, &op->arena, v->args, why);
 		if (e != ERR_OK)
 			return e;
@@ -169,11 +174,27 @@ static enum err put_path(struct op *op, const struct visit *v, struct fault *why
 	return ERR_OK;
 }
 
+static bool is_field(const struct field *fields, struct str name)
+{
+	while (fields->name != NULL && !str_eqz(name, fields->name))
+		fields++;
+	return fields->name != NULL;
+}
+
+/* What is no field may be anything. */
 static enum err put_query(struct op *op, const struct visit *v, struct fault *why)
 {
-	struct str rest = v->query, name, value;
-	while (query_next(&op->arena, &rest, &name, &value)) {
-		enum err e = schema_put_text(v->route->schema, name, value, &op->arena, v->args, why);
+	struct str rest = v->query;
+	while (rest.len > 0) {
+		struct str raw = str_cut(&rest, '&');
+		bool name_ok, ok;
+		struct str name = percent_decode(&op->arena, str_cut(&raw, '='), true, &name_ok);
+		struct str text = percent_decode(&op->arena, raw, true, &ok);
+		if (!name_ok || !is_field(v->route->schema, name))
+			continue;
+		if (!ok)
+			return is_malformed(name, why);
+		enum err e = schema_put_text(v->route->schema, name, text, &op->arena, v->args, why);
 		if (e != ERR_OK)
 			return e;
 	}
@@ -186,29 +207,34 @@ static bool has_body(const struct api_route *route)
 	return !str_eqz(method, "GET") && !str_eqz(method, "DELETE");
 }
 
-/* Body, then query (for rows without a body), then path, so that the path wins. */
+/* Whatever the row takes of it, it is an object. No body at all will do where nothing in it is required. */
+static enum err put_body(struct op *op, const struct visit *v, struct str body, struct fault *why)
+{
+	struct str value = STR("{}");
+	const bool good = body.len == 0 || (json_valid(body, &value) && json_type(value) == JSON_OBJECT);
+	if (good && v->route->schema == NULL)
+		return ERR_OK;
+	value = arena_str(&op->arena, value);
+	enum err e = good ? schema_decode(v->route->schema, value, &op->arena, v->args, why) : ERR_BAD_JSON;
+	if (!good || (e != ERR_OK && body.len == 0))
+		*why = (struct fault){ .code = ERR_BAD_JSON };
+	return e != ERR_OK ? why->code : ERR_OK;
+}
+
+/* Body, or query (for rows without a body), then path, so that the path wins. */
 static enum err decode(struct op *op, const struct visit *v, struct str body, struct fault *why)
 {
-	const struct field *schema = v->route->schema;
-	enum err e;
-	if (schema == NULL)
-		return ERR_OK;
-	if (has_body(v->route)) {
-		struct str value = STR("{}");
-		const bool good = body.len == 0 || (json_valid(body, &value) && json_type(value) == JSON_OBJECT);
-		value = arena_str(&op->arena, value);
-		e = good ? schema_decode(schema, value, &op->arena, v->args, why) : ERR_BAD_JSON;
-		/* No body at all will do where nothing in it is required. */
-		if (!good || (e != ERR_OK && body.len == 0))
-			*why = (struct fault){ .code = ERR_BAD_JSON };
-		if (e != ERR_OK)
-			return why->code;
-	} else if ((e = put_query(op, v, why)) != ERR_OK) {
+	const bool in_body = has_body(v->route);
+	enum err e = ERR_OK;
+	if (in_body)
+		e = put_body(op, v, body, why);
+	else if (v->route->schema != NULL)
+		e = put_query(op, v, why);
+	if (e != ERR_OK || v->route->schema == NULL)
 		return e;
-	}
 	if ((e = put_path(op, v, why)) != ERR_OK)
 		return e;
-	return has_body(v->route) ? ERR_OK : schema_require(schema, v->args, why);
+	return in_body ? ERR_OK : schema_require(v->route->schema, v->args, why);
 }
 
 /* --- The way of a request --- */
