@@ -107,6 +107,18 @@ describe('accounts', { timeout: 600_000 }, () => {
 		assert.equal(made.json.user.name, '🙂'.repeat(64));
 	});
 
+	// A token has it, and has to fit into a header.
+	test('an image of whatever length is kept', async () => {
+		for (const letter of ['x', 'é', '\u{1f600}', '\u0001']) {
+			const image = letter.repeat(2048);
+			const made = await signup({ username: name('long'), password: PASSWORD, image });
+			assert.equal(made.status, 201, made.body);
+			assert.equal(made.json.user.image, image);
+			const who = await me(made.json.token);
+			assert.deepEqual([who.status, who.json], [200, { user: made.json.user }]);
+		}
+	});
+
 	for (const [what, body] of [
 		['nothing', ''],
 		['no JSON', 'hello'],

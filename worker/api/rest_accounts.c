@@ -42,19 +42,30 @@ static void put_user(struct json_out *j, const struct user *u)
 	json_close(j, '}');
 }
 
+/* With a very long image a token would be more than can be shown in a header: then it goes without. */
+static enum err issue(struct op *op, const struct user *u, struct str *token)
+{
+	const int64_t now_s = clock_wall_ms() / 1000;
+	struct claims claims = {
+		.sub = u->id, .name = u->name, .username = u->username, .image = u->image,
+		.exp = now_s + TOKEN_TTL_S,
+	};
+
+	enum err e = token_issue(op->services->keys, &claims, now_s, &op->arena, token);
+	if (e == ERR_OK || u->image.p == NULL)
+		return e;
+	claims.image = STR_NONE;
+	return token_issue(op->services->keys, &claims, now_s, &op->arena, token);
+}
+
 /* Of one who just showed the password: the token that stands for it from now on. */
 static void user_known(struct op *op, const void *result)
 {
 	const struct user *u = result;
-	const int64_t now_s = clock_wall_ms() / 1000;
-	const struct claims claims = {
-		.sub = u->id, .name = u->name, .username = u->username, .image = u->image,
-		.exp = now_s + TOKEN_TTL_S,
-	};
 	struct str token;
 	struct buf json = { 0 };
 
-	const enum err e = token_issue(op->services->keys, &claims, now_s, &op->arena, &token);
+	const enum err e = issue(op, u, &token);
 	if (e != ERR_OK) {
 		op_fail(op, e, NULL, NULL);
 		return;
