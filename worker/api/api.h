@@ -19,7 +19,7 @@ struct api_event {
 	void (*handle)(struct op *op, const void *args);
 	const void *with;            /* for handle (api_row): what sets it apart from rows of its kind */
 	const char *failure;         /* what to say when it is our fault: "Failed to send message" */
-	bool raw;                    /* no schema: handle gets a struct raw_event */
+	bool raw;                    /* handle gets a struct raw_event, and decodes by the schema itself */
 };
 
 /* An event as it came, or an acknowledgement. */

@@ -367,9 +367,10 @@ static void closed(const struct services *services, struct str sid, bool left_it
 }
 
 static const struct api_event events[] = {
-	{ .name = "login", .raw = true, .handle = login, .failure = "Failed to log in" },
+	{ .name = "login", .raw = true, .schema = login_schema, .handle = login,
+	  .failure = "Failed to log in" },
 	{ .name = "logout", .raw = true, .handle = logout, .failure = "Failed to log out" },
-	{ .name = "roomMessage", .raw = true, .handle = send_message,
+	{ .name = "roomMessage", .raw = true, .schema = say_schema, .handle = send_message,
 	  .failure = "Failed to send message" },
 	{ .name = "ping", .raw = true, .handle = ping, .failure = "Failed to ping" },
 	{ 0 }
