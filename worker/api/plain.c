@@ -208,8 +208,10 @@ static void on_message(struct conn *c, bool binary UNUSED, struct str bytes UNUS
 	place_of(c->owner)->counts->events++;
 }
 
+/* Also before it was greeted: the upgrade goes out then, and behind it why it ends. */
 static void on_closed(struct conn *c, enum reason why)
 {
+	conn_cork(c, false);
 	forget(c->owner, why);
 }
 
