@@ -16,7 +16,7 @@ function summary() {
 	const sorted = times.sort((a, b) => a - b);
 	const told = {
 		n: sorted.length, unanswered, gone: guests.filter(({ over }) => over).length,
-		p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), max: sorted.at(-1) ?? null,
+		p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), max: sorted.at(-1) ?? null, times: sorted,
 	};
 	times = [];
 	unanswered = 0;

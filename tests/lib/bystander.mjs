@@ -16,7 +16,8 @@ class Bystanders {
 		this.child = child;
 	}
 
-	// What there was since the last mark: how many answers came, after how many ms; who was cut off.
+	// What there was since the last mark: how many answers came, after how many ms (`times`: each, sorted); who
+	// was cut off.
 	async mark() {
 		this.child.send('mark');
 		return told(this.child, 'mark');

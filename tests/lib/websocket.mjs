@@ -16,8 +16,9 @@ export function acceptOf(key) {
 	return createHash('sha1').update(key + MAGIC).digest('base64');
 }
 
-// One frame as a client sends it. `length` lies about the payload's; `wide` picks a longer form of it.
-export function frame(opcode, payload = '', { fin = true, rsv = 0, mask = true, length, wide } = {}) {
+// One frame as a client sends it. `length` lies about the payload's; `wide` picks a longer form of it; `key` is
+// the mask's.
+export function frame(opcode, payload = '', { fin = true, rsv = 0, mask = true, length, wide, key } = {}) {
 	const content = Buffer.from(payload);
 	const n = BigInt(length ?? content.length);
 	const form = wide ?? (n < 126n ? 7 : n < 65536n ? 16 : 64);
@@ -31,7 +32,7 @@ export function frame(opcode, payload = '', { fin = true, rsv = 0, mask = true, 
 	if (!mask)
 		return Buffer.concat([first, size, content]);
 	size[0] |= 0x80;
-	const key = randomBytes(4);
+	key ??= randomBytes(4);
 	const masked = Buffer.alloc(content.length);
 	for (let i = 0; i < content.length; i++)
 		masked[i] = content[i] ^ key[i & 3];
