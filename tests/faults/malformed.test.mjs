@@ -1,6 +1,6 @@
 // A hundred thousand malformed inputs of each kind: HTTP, WebSocket frames, packets, JSON, forms, tokens. Each is
-// answered or ends its connection in a defined way; nothing stays of them; and others do not notice more of them than
-// of as many well-formed ones.
+// answered or ends its connection in a defined way; nothing stays of them; and others do not notice more of them
+// than of as many well-formed ones.
 //
 // SEED   where the inputs come from; printed. A failure names seed and input:
 // ONLY   KIND:INDEX, that input alone
@@ -31,7 +31,8 @@ const A_SECOND = 500;
 const PADDING_MAX = 6000;
 
 // What has to be as before when all of an onslaught's connections are gone.
-const GAUGES = ['confab_connections', 'confab_tcp_connections', 'confab_sockets', 'confab_users', 'confab_queue_bytes', 'confab_feeds',
+const GAUGES = ['confab_connections', 'confab_tcp_connections', 'confab_sockets', 'confab_users',
+	'confab_queue_bytes', 'confab_feeds',
 	'confab_members', 'confab_redis_calls_pending', 'confab_worker_starts_total'];
 
 async function gauges(server) {
@@ -40,7 +41,8 @@ async function gauges(server) {
 }
 
 function descriptors(server) {
-	return Object.fromEntries(server.workers().map(({ pid }) => [pid, fs.readdirSync(`/proc/${pid}/fd`).length]));
+	return Object.fromEntries(server.workers().map(({ pid }) => [pid,
+		fs.readdirSync(`/proc/${pid}/fd`).length]));
 }
 
 // The memory that is the workers' own, in MB.
@@ -104,13 +106,18 @@ describe(`malformed input, SEED=${SEED}`, { timeout: 3_000_000 }, () => {
 			await onslaught.run(kind, 0, INPUTS, { lanes: LANES });
 			const seconds = (performance.now() - begun) / 1000;
 			const noticed = await others.mark();
-			t.diagnostic(`${Math.round(INPUTS / seconds)} a second; ${[...onslaught.outcomes].sort((a, b) => b[1] - a[1]).slice(0, 24)
-				.map(([what, n]) => `${what}: ${n}`).join(', ')}`);
-			assert.deepEqual({ gone: noticed.gone, unanswered: noticed.unanswered }, { gone: 0, unanswered: 0 });
+			const outcomes = [...onslaught.outcomes].sort((a, b) => b[1] - a[1]).slice(0, 24)
+				.map(([what, n]) => `${what}: ${n}`);
+			t.diagnostic(`${Math.round(INPUTS / seconds)} a second; ${outcomes.join(', ')}`);
+			unharmed(noticed);
 			assert.equal([...onslaught.outcomes.values()].reduce((a, b) => a + b), INPUTS);
 			await gone();
 			kept(t, then);
 		});
+	}
+
+	function unharmed({ gone: cut, unanswered }) {
+		assert.deepEqual({ cut, unanswered }, { cut: 0, unanswered: 0 });
 	}
 
 	// All is as it was before anything came.
@@ -124,8 +131,9 @@ describe(`malformed input, SEED=${SEED}`, { timeout: 3_000_000 }, () => {
 
 	function kept(t, then) {
 		const now = { memory: memory(server), lines: lines(server) };
-		t.diagnostic(`memory ${then.memory.toFixed(1)} → ${now.memory.toFixed(1)} MB, ${now.lines - then.lines} lines in the log`);
-		assert.ok(now.lines - then.lines <= INPUTS / 100, `${now.lines - then.lines} lines in the log`);
+		const said = now.lines - then.lines;
+		t.diagnostic(`memory ${then.memory.toFixed(1)} → ${now.memory.toFixed(1)} MB, ${said} lines in the log`);
+		assert.ok(said <= INPUTS / 100, `${said} lines in the log`);
 		// What the sanitizer keeps of freed memory says nothing; it looks for leaks at the end.
 		if (VARIANT === 'release')
 			assert.ok(now.memory <= then.memory * 1.1 + 1, `${then.memory} MB became ${now.memory}`);
@@ -148,7 +156,8 @@ describe(`malformed input, SEED=${SEED}`, { timeout: 3_000_000 }, () => {
 	test('a WebSocket that breaks the rules before it is greeted hears so', async () => {
 		const wire = await Wire.connect(server.port);
 		const path = `/room/websocket?token=${place.token}`;
-		wire.send(Buffer.concat([requestBytes({ path, headers: upgradeHeaders() }), frame(OP.TEXT, 'a', { mask: false })]));
+		wire.send(Buffer.concat([requestBytes({ path, headers: upgradeHeaders() }), frame(OP.TEXT, 'a',
+			{ mask: false })]));
 		const answer = await wire.response();
 		assert.equal(answer.status, 101);
 		assert.equal((await new WebSocket(wire, answer).closed()).code, 1002);
@@ -162,7 +171,8 @@ describe(`malformed input, SEED=${SEED}`, { timeout: 3_000_000 }, () => {
 		const sent = { malformed: 0, 'well-formed': 0 };
 		const under = [];
 		// What comes short of the malformed ones' bytes is made up for.
-		const padding = () => Math.max(0, Math.min(PADDING_MAX, sent.malformed - sent['well-formed'] - onslaught.bytes));
+		const padding = () => Math.max(0, Math.min(PADDING_MAX,
+			sent.malformed - sent['well-formed'] - onslaught.bytes));
 		onslaught.nudges = false;
 		for (let pair = 0; pair < PAIRS; pair++) {
 			// Each goes first as often.
@@ -171,20 +181,23 @@ describe(`malformed input, SEED=${SEED}`, { timeout: 3_000_000 }, () => {
 				const told = await others.during(() => paced((n) => {
 					const index = 10 * INPUTS + pair * A_SECOND + n;
 					const kind = KINDS[n % KINDS.length];
-					return which === 'malformed' ? onslaught.one(kind, index) : onslaught.good(kind, index, padding());
+					if (which === 'malformed')
+						return onslaught.one(kind, index);
+					return onslaught.good(kind, index, padding());
 				}));
 				under.push(...told.result);
 				sent[which] += onslaught.bytes;
 				seen[which].push(...told.times);
-				assert.deepEqual({ gone: told.gone, unanswered: told.unanswered }, { gone: 0, unanswered: 0 });
+				unharmed(told);
 			}
 		}
 		assert.deepEqual((await Promise.all(under)).filter(Boolean), []);
 		const all = { quiet: quiet.times, ...seen };
-		const p99 = Object.fromEntries(Object.entries(all).map(([name, times]) => [name, percentile(times, 0.99)]));
+		const p99 = {};
 		for (const [name, times] of Object.entries(all)) {
-			t.diagnostic(`${name}: ${times.length} answers, p50 ${percentile(times, 0.5).toFixed(2)} ms, p99 ${p99[name].toFixed(2)} ms` +
-				(sent[name] ? `, ${Math.round(sent[name] / 1024)} KB sent` : ''));
+			p99[name] = percentile(times, 0.99);
+			t.diagnostic(`${name}: ${times.length} answers, p50 ${percentile(times, 0.5).toFixed(2)} ms, ` +
+				`p99 ${p99[name].toFixed(2)} ms; ${Math.round((sent[name] ?? 0) / 1024)} KB sent`);
 		}
 		t.diagnostic(`p99 ratio malformed to well-formed: ${(p99.malformed / p99['well-formed']).toFixed(2)}`);
 		// Less than 0.3 ms apart is the same: the clock, the timers of the processes and two cores tell no finer.

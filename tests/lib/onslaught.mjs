@@ -36,7 +36,8 @@ class Line {
 	#wake = () => {};
 
 	constructor(port) {
-		this.socket = net.connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${1 + made++ % ADDRESSES}` });
+		this.socket = net.connect({ port, host: '127.0.0.1',
+			localAddress: `127.0.0.${1 + made++ % ADDRESSES}` });
 		this.socket.setNoDelay(true);
 		this.socket.on('data', (bytes) => {
 			this.held = this.held.length > 0 ? Buffer.concat([this.held, bytes]) : bytes;
@@ -93,8 +94,10 @@ class Line {
 			return [text.slice(0, colon).toLowerCase(), text.slice(colon + 2)];
 		}));
 		const answer = { status, headers, body: '' };
-		const length = status === 101 || status === 204 || status === 304 ? 0 : Number(headers['content-length']);
-		if (length > 0 && await this.has(Math.min(length, HEAD.length)) && !this.held.subarray(0, HEAD.length).equals(HEAD)) {
+		const length = status === 101 || status === 204 ||
+			status === 304 ? 0 : Number(headers['content-length']);
+		if (length > 0 && await this.has(Math.min(length, HEAD.length)) && !this.held.subarray(0,
+			HEAD.length).equals(HEAD)) {
 			if (!await this.has(length))
 				throw new Error(`an answer of ${length} bytes that is cut`);
 			answer.body = this.take(length).toString('utf8');
@@ -110,7 +113,8 @@ class Line {
 		const head = short === 127 ? 10 : short === 126 ? 4 : 2;
 		if (!await this.has(head))
 			throw new Error('half a frame');
-		const length = short === 127 ? Number(this.held.readBigUInt64BE(2)) : short === 126 ? this.held.readUInt16BE(2) : short;
+		const length = short === 127 ? Number(this.held.readBigUInt64BE(2)) : short === 126
+			? this.held.readUInt16BE(2) : short;
 		if (!await this.has(head + length))
 			throw new Error('half a frame');
 		const bytes = this.take(head + length);
@@ -118,7 +122,11 @@ class Line {
 	}
 
 	close() {
-		this.socket.resetAndDestroy();
+		// Half-closed, it can't be reset any more: its descriptor would stay open.
+		if (this.ended)
+			this.socket.destroy();
+		else
+			this.socket.resetAndDestroy();
 	}
 }
 
@@ -131,7 +139,8 @@ function checkRefusal({ status, headers, body }) {
 	check(!isOurFault(status), `the server says that it is its fault: ${status} ${body}`);
 	if (status >= 400 && headers['content-type'] === 'application/json' && body) {
 		const { message, errors, code } = JSON.parse(body);
-		check(typeof message === 'string' && (errors !== undefined || code !== undefined), `a refusal of another form: ${body}`);
+		check(typeof message === 'string' && (errors !== undefined || code !== undefined),
+			`a refusal of another form: ${body}`);
 	}
 }
 
@@ -147,7 +156,8 @@ function messageFrame(message) {
 function httpBytes(input, token) {
 	if (input.bytes)
 		return input.bytes;
-	return requestBytes({ method: 'POST', path: '/api/upload', body: input.body, headers: { Authorization: `Bearer ${token}`,
+	return requestBytes({ method: 'POST', path: '/api/upload', body: input.body,
+		headers: { Authorization: `Bearer ${token}`,
 		'Content-Type': input.type, 'Content-Length': String(input.length ?? input.body.length) } });
 }
 
@@ -177,7 +187,8 @@ export class Onslaught {
 			while (next < end) {
 				const first = next;
 				next = Math.min(end, next + abreast);
-				const inputs = Array.from({ length: next - first }, (_, i) => malformed(this.seed, kind, first + i, this.place));
+				const inputs = Array.from({ length: next - first }, (_, i) => malformed(this.seed, kind,
+					first + i, this.place));
 				await this.#together(inputs.filter(({ over }) => over === 'rest'));
 				for (const input of inputs.filter(({ over }) => over !== 'rest'))
 					await this.deliver(input);
@@ -197,24 +208,18 @@ export class Onslaught {
 	}
 
 	async deliver(input) {
-		const ways = { rest: () => this.#together([input]), websocket: this.#packets, polling: this.#payload, plain: this.#plain,
-			socket: this.#socket };
-		const way = input.over ? ways[input.over] : input.kind === 'frames' ? this.#frames : this.#http;
-		await this.#judged(input, (line) => way.call(this, line, input));
-	}
-
-	// Whatever goes wrong with it, the input is named.
-	async #judged(input, work) {
 		if (input.over === 'rest') {
-			await work();
+			await this.#together([input]);
 			return;
 		}
+		const ways = { http: this.#http, multipart: this.#http, frames: this.#frames, websocket: this.#packets,
+			polling: this.#payload, plain: this.#plain, socket: this.#socket };
 		const line = new Line(this.port);
 		let nudge;
 		if (this.nudges && !input.over && input.index % PATIENT_EVERY !== 0)
 			nudge = setTimeout(() => line.send(NUDGE), NUDGE_MS);
 		try {
-			this.#note(await work(line));
+			this.#note(await ways[input.over ?? input.kind].call(this, line, input));
 		} catch (error) {
 			throw this.#named(input, error);
 		} finally {
@@ -229,8 +234,10 @@ export class Onslaught {
 	}
 
 	#named(input, error) {
-		const shown = JSON.stringify(input, (_, value) => value?.type === 'Buffer' ? Buffer.from(value.data).toString('latin1') : value);
-		return new Error(`SEED=${this.seed} ONLY=${input.kind}:${input.index}: ${error.message}\n${shown.slice(0, 3000)}`, { cause: error });
+		const asText = (_, value) => value?.type === 'Buffer' ? Buffer.from(value.data).toString('latin1') : value;
+		const shown = JSON.stringify(input, asText);
+		const which = `SEED=${this.seed} ONLY=${input.kind}:${input.index}`;
+		return new Error(`${which}: ${error.message}\n${shown.slice(0, 3000)}`, { cause: error });
 	}
 
 	// --- HTTP, and forms ---
@@ -296,10 +303,12 @@ export class Onslaught {
 		const end = await this.#closing(line, ({ opcode, payload }) =>
 			opcode === OP.PONG && payload.toString('latin1') === fence ? 'on' : undefined);
 		if (input.codes)
-			check(input.codes.length > 0 ? input.codes.includes(end) : end === 'on', `${end} instead of ${input.codes}`);
+			check(input.codes.length > 0 ? input.codes.includes(end) : end === 'on',
+				`${end} instead of ${input.codes}`);
 		// A close of the client's own is echoed.
-		check(end === 'on' || CODES.includes(end) || end === 1005 || (end >= 1010 && end <= 1014) || (end >= 3000 && end < 5000), `code ${end}`);
-		return String(end);
+		check(end === 'on' || CODES.includes(end) || end === 1005 || (end >= 1010 && end <= 1014) ||
+			(end >= 3000 && end < 5000), `code ${end}`);
+		return end >= 3000 ? 'echoed' : String(end);
 	}
 
 	// --- Packets ---
@@ -307,16 +316,19 @@ export class Onslaught {
 	// A session in the namespace "/"; then the messages, then an event that is acknowledged.
 	async #packets(line, input) {
 		const { token } = this.place;
-		line.send(requestBytes({ path: websocketPath(), headers: upgradeHeaders(KEY) }), text(`40${JSON.stringify({ token })}`));
+		line.send(requestBytes({ path: websocketPath(), headers: upgradeHeaders(KEY) }),
+			text(`40${JSON.stringify({ token })}`));
 		check((await line.answer())?.status === 101, 'no WebSocket');
-		const joined = await this.#closing(line, ({ payload }) => payload.toString('latin1', 0, 3) === '40{' || undefined);
+		const joined = await this.#closing(line, ({ payload }) => payload.toString('latin1', 0, 3) === '40{' ||
+			undefined);
 		check(joined === true, `not joined: ${joined}`);
 		line.send(...input.messages.map(messageFrame), text(`42${FENCE_ID}["ping"]`));
 		const end = await this.#closing(line, ({ opcode, payload }) =>
 			opcode === OP.TEXT && payload.toString('latin1').startsWith(`43${FENCE_ID}[`) ? 'on' : undefined);
 		check(end === 'on' || CODES.includes(end), `code ${end}`);
 		if (input.expect)
-			check(input.expect === 'taken' ? end === 'on' : end === 1008 || end === 1007, `${end} instead of ${input.expect}`);
+			check(input.expect === 'taken' ? end === 'on' : end === 1008 || end === 1007,
+				`${end} instead of ${input.expect}`);
 		return String(end);
 	}
 
@@ -348,14 +360,16 @@ export class Onslaught {
 		await this.#poll(line, path, `40${JSON.stringify({ token })}`);
 		check(await this.#polled(line, path, '40{'), 'not joined');
 		const packets = input.messages.map((message) => message.text ?? Buffer.from(encodePayload([message])));
-		const { status } = await this.#poll(line, path, Buffer.concat(packets.flatMap((packet, i) => i > 0 ? [Buffer.from('\x1e'), packet] : [packet])));
+		const { status } = await this.#poll(line, path, Buffer.concat(packets.flatMap((packet,
+			i) => i > 0 ? [Buffer.from('\x1e'), packet] : [packet])));
 		let on = false;
 		if ((await this.#poll(line, path, `42${FENCE_ID}["ping"]`)).status === 200)
 			on = await this.#polled(line, path, `43${FENCE_ID}[`);
 		if (on)
 			await this.#poll(line, path, '1');
 		if (input.expect)
-			check(input.expect === 'taken' ? on : !on, `${status}, ${on ? 'lives on' : 'ended'}, instead of ${input.expect}`);
+			check(input.expect === 'taken' ? on : !on,
+				`${status}, ${on ? 'lives on' : 'ended'}, instead of ${input.expect}`);
 		return `polling ${status}${on ? ' on' : ''}`;
 	}
 
@@ -392,7 +406,8 @@ export class Onslaught {
 	// --- Tokens elsewhere than in REST ---
 
 	async #plain(line, input) {
-		const path = `/room/websocket?token=${[...Buffer.from(input.token, 'latin1')].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')}`;
+		const escaped = Buffer.from(input.token, 'latin1').toString('hex').replace(/../g, '%$&');
+		const path = `/room/websocket?token=${escaped}`;
 		const fence = frame(OP.PING, 'fence');
 		line.send(requestBytes({ path, headers: upgradeHeaders(KEY) }), fence);
 		const answer = await line.answer();
@@ -402,17 +417,21 @@ export class Onslaught {
 		}
 		const end = await this.#closing(line, ({ opcode }) => opcode === OP.PONG ? 'on' : undefined);
 		check(end === 'on' || end === 1008, `code ${end}`);
-		check(!input.expect || (input.expect === 'taken') === (end === 'on'), `${end} instead of ${input.expect}`);
+		check(!input.expect || (input.expect === 'taken') === (end === 'on'),
+			`${end} instead of ${input.expect}`);
 		return `plain ${end}`;
 	}
 
 	// CONNECT with it is answered by a CONNECT or a CONNECT_ERROR.
 	async #socket(line, input) {
-		line.send(requestBytes({ path: websocketPath(), headers: upgradeHeaders(KEY) }), text(`40${JSON.stringify({ token: input.token })}`));
+		line.send(requestBytes({ path: websocketPath(), headers: upgradeHeaders(KEY) }),
+			text(`40${JSON.stringify({ token: input.token })}`));
 		check((await line.answer())?.status === 101, 'no WebSocket');
-		const end = await this.#closing(line, ({ payload }) => /^4[04]\{/.exec(payload.toString('latin1'))?.[0].slice(1, 2));
+		const end = await this.#closing(line,
+			({ payload }) => /^4[04]\{/.exec(payload.toString('latin1'))?.[0].slice(1, 2));
 		check(end === '0' || end === '4', `code ${end}`);
-		check(!input.expect || (input.expect === 'taken') === (end === '0'), `${end} instead of ${input.expect}`);
+		check(!input.expect || (input.expect === 'taken') === (end === '0'),
+			`${end} instead of ${input.expect}`);
 		return `socket ${end}`;
 	}
 }
