@@ -17,8 +17,8 @@ const HEAD = Buffer.from('HTTP/1.1 ');
 const isOurFault = (status) => status >= 500 && status !== 501 && status !== 505;
 const CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009];
 
-// An input may announce more than it brings. Mostly that is brought a moment later; of each so many inputs one
-// stays silent, and the server's own time-outs have to end it.
+// An input may announce more than it brings. Mostly that is brought a moment later; where there is patience, one of
+// so many stays silent, and the server's own time-outs have to end it.
 const PATIENT_EVERY = 40;
 const NUDGE_MS = 250;
 const NUDGE = Buffer.alloc(70_000);
@@ -32,10 +32,11 @@ let made = 0;
 class Line {
 	held = EMPTY;
 	ended = false;
-	written = 0;
 	#wake = () => {};
 
-	constructor(port) {
+	// `sent` hears how many bytes were.
+	constructor(port, sent = () => {}) {
+		this.sent = sent;
 		this.socket = net.connect({ port, host: '127.0.0.1',
 			localAddress: `127.0.0.${1 + made++ % ADDRESSES}` });
 		this.socket.setNoDelay(true);
@@ -53,7 +54,7 @@ class Line {
 
 	send(...pieces) {
 		const bytes = Buffer.concat(pieces.map((piece) => Buffer.from(piece, 'latin1')));
-		this.written += bytes.length;
+		this.sent(bytes.length);
 		this.socket.write(bytes);
 	}
 
@@ -170,6 +171,7 @@ function restBytes(input, token) {
 
 export class Onslaught {
 	nudges = true;            // false: all inputs are left to the time-outs, and no byte is sent for them
+	patient = false;          // some of them are
 	outcomes = new Map();     // what came of the inputs → how often
 	bytes = 0;                // sent, handshakes and fences included
 
@@ -183,8 +185,9 @@ export class Onslaught {
 	async run(kind, from, count, { lanes = 64, abreast = 8 } = {}) {
 		const end = from + count;
 		let next = from;
+		let failure;
 		const lane = async () => {
-			while (next < end) {
+			while (next < end && !failure) {
 				const first = next;
 				next = Math.min(end, next + abreast);
 				const inputs = Array.from({ length: next - first }, (_, i) => malformed(this.seed, kind,
@@ -194,7 +197,9 @@ export class Onslaught {
 					await this.deliver(input);
 			}
 		};
-		await Promise.all(Array.from({ length: lanes }, lane));
+		await Promise.all(Array.from({ length: lanes }, () => lane().catch((error) => { failure ??= error; })));
+		if (failure)
+			throw failure;
 	}
 
 	// One malformed input, on a connection of its own.
@@ -214,9 +219,9 @@ export class Onslaught {
 		}
 		const ways = { http: this.#http, multipart: this.#http, frames: this.#frames, websocket: this.#packets,
 			polling: this.#payload, plain: this.#plain, socket: this.#socket };
-		const line = new Line(this.port);
+		const line = this.#line();
 		let nudge;
-		if (this.nudges && !input.over && input.index % PATIENT_EVERY !== 0)
+		if (this.nudges && !input.over && !(this.patient && input.index % PATIENT_EVERY === 0))
 			nudge = setTimeout(() => line.send(NUDGE), NUDGE_MS);
 		try {
 			this.#note(await ways[input.over ?? input.kind].call(this, line, input));
@@ -224,9 +229,12 @@ export class Onslaught {
 			throw this.#named(input, error);
 		} finally {
 			clearTimeout(nudge);
-			this.bytes += line.written;
 			line.close();
 		}
+	}
+
+	#line() {
+		return new Line(this.port, (n) => { this.bytes += n; });
 	}
 
 	#note(outcome) {
@@ -378,13 +386,12 @@ export class Onslaught {
 	async #together(inputs) {
 		if (inputs.length === 0)
 			return;
-		const line = new Line(this.port);
+		const line = this.#line();
 		try {
 			line.send(...inputs.map((input) => restBytes(input, this.place.token)));
 			for (const input of inputs)
 				await this.#rest(line, input).catch((error) => { throw this.#named(input, error); });
 		} finally {
-			this.bytes += line.written;
 			line.close();
 		}
 	}
