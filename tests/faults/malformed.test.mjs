@@ -23,7 +23,9 @@ import { Wire, requestBytes } from '../lib/wire.mjs';
 const SEED = process.env.SEED ?? String(Date.now());
 const INPUTS = Number(process.env.INPUTS ?? sized(2000, 100_000));
 // Memory that is only now taken for the first time is no leak; a sanitizer looks for these by itself.
-const WARM_UP = VARIANT === 'release' ? Math.max(300, INPUTS / 50) : 0;
+const WARM_UP = VARIANT === 'release' ? Math.max(300, INPUTS / 10) : 0;
+// The heap of the thread that writes files is as large as it gets after some 8,000 forms.
+const SLACK_MB = sized(8, 1);
 const LANES = sized(32, 96);
 const PAIRS = sized(2, 24);
 const SLICE_MS = sized(500, 1000);
@@ -138,7 +140,7 @@ describe(`malformed input, SEED=${SEED}`, { timeout: 3_000_000 }, () => {
 		assert.ok(said <= INPUTS / 100, `${said} lines in the log`);
 		// What the sanitizer keeps of freed memory says nothing; it looks for leaks at the end.
 		if (VARIANT === 'release')
-			assert.ok(now.memory <= then.memory * 1.1 + 1, `${then.memory} MB became ${now.memory}`);
+			assert.ok(now.memory <= then.memory * 1.1 + SLACK_MB, `${then.memory} MB became ${now.memory}`);
 	}
 
 	// Starts inputs at a pace, whatever becomes of those before. Gives what will be wrong with each, or null.
