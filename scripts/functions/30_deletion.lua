@@ -38,7 +38,8 @@ local function messages_drop(room, n, r)
 		redis.call('DEL', message_key(id), message_key(id) .. ':reactions')
 	end
 	redis.call('ZREMRANGEBYRANK', list, 0, n - 1)
-	count('messages', -#ids)
+	-- Of none, Lua would count -0, which Redis takes for no number.
+	if #ids > 0 then count('messages', -#ids) end
 	return #ids
 end
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../lib/wait.mjs';
-import { assembled, useRedis } from './harness.mjs';
+import { assembled, postArguments, useRedis } from './harness.mjs';
 
 const { server, fcall, fcallRo, refused, published, user, group, channel, direct, post } =
 	useRedis(['--appendonly', 'yes', '--appendfsync', 'always']);
@@ -162,6 +162,22 @@ test('the messages of a room that is gone go in chunks', async () => {
 	assert.equal((await server.redis.keys('message:*')).length, 0);
 	assert.equal(await server.redis.exists('purging'), 0);
 });
+
+for (const messages of [0, 500, 1000]) {
+	test(`a last chunk may be empty: a room of ${messages} messages is gone`, async () => {
+		await user('ann');
+		const g = await group('ann');
+		const posts = server.redis.pipeline();
+		for (let i = 0; i < messages; i++)
+			posts.fcall('message_post', 0, ...postArguments('ann', g, 'x'));
+		await posts.exec();
+		await fcall('room_remove', 'ann', g, 'ann');
+		for (let i = 0; i <= messages / 500; i++)
+			assert.equal((await fcall('worker_lease', 10000, 'w'))[1], i < messages / 500 ? '1' : '0');
+		assert.deepEqual([await server.redis.exists('purging'), await server.redis.hget('counts', 'messages')],
+			[0, messages ? '0' : null]);
+	});
+}
 
 test('reads are registered so that they cannot write, and every function says what it does', async () => {
 	const [[...library]] = await server.redis.function('LIST');
