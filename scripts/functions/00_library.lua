@@ -18,8 +18,9 @@ local WORKERS_CHUNK = 10     -- expired workers swept in one call
 local SESSIONS_CHUNK = 500   -- sessions of a dead worker given their TTL in one call
 local PRESENCE_CHUNK = 1000  -- users of a dead worker taken from it in one call
 local TELL_CHUNK = 500       -- users told to be offline in one call
-local FEEDS_CHUNK = 500      -- feeds whose last entry is asked for in one command
+local FEEDS_CHUNK = 5000     -- feeds whose last entry is asked for in one command; Lua's stack bears 7,000
 local TRIM_CHUNK = 100       -- messages beyond history_max deleted by one post
+local TRIM_SCAN = 1000       -- keys looked at in one call for rooms that are to be trimmed
 local LOG_MAX = { room = '1000', user = '100', pres = '10000' }
 local LOG_LINGERS = 600      -- seconds that the log of a removed room can still be read
 local LEAVING_MS = 5000      -- how long a user without a socket stays online
@@ -155,6 +156,17 @@ local function publish(feed, event, max, clock)
 	redis.call('SET', feed .. ':last', id)
 	redis.call('PUBLISH', feed, prev .. ' ' .. id .. ' ' .. event)
 	return id
+end
+
+-- Of each of these feeds, in one or a few commands, the id of its last entry or false.
+local function feeds_last(feeds)
+	local last = {}
+	for from = 1, #feeds, FEEDS_CHUNK do
+		local keys = {}
+		for i = from, math.min(from + FEEDS_CHUNK - 1, #feeds) do keys[#keys + 1] = feeds[i] .. ':last' end
+		for _, id in ipairs(redis.call('MGET', unpack(keys))) do last[#last + 1] = id end
+	end
+	return last
 end
 
 -- Limits

@@ -375,7 +375,8 @@ reads('message_page', function(user, room, want, page, limit)
 	return add_messages({ text(redis.call('ZCARD', list)) }, ids, #ids, r)
 end)
 
--- Up to `limit` messages of a room that came before one, and how to go on; no room is an empty one.
+-- Up to `limit` messages of a room that came before one, which may be gone by now, and how to go on; no
+-- room is an empty one.
 local function page_before(r, before, limit)
 	local clock = before ~= '' and id_clock(before)
 	if before ~= '' and not clock then refuse('INVALID', 'before: is not a message') end
@@ -386,13 +387,3 @@ local function page_before(r, before, limit)
 		'LIMIT', 0, limit + 1)
 	return add_messages({ #ids > limit and ids[limit] or '' }, ids, limit, r)
 end
-
--- What came before a message, newest first. It may be a message that is gone by now.
--- keys: room:ID:messages, message:ID, message:ID:reactions, user:ID
--- args: user room want before("" = from the newest) limit
--- reply: next ("" at the end, else the value for before), message…
--- publishes: nothing
--- errors: NOROOM room; NOTMEMBER room; INVALID before
-reads('message_before', function(user, room, want, before, limit)
-	return page_before(room_entered(room, user, want), before, limit)
-end)

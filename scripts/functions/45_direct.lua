@@ -53,7 +53,7 @@ writes('direct_post', function(user, username, content, attachments, cid, rate, 
 end)
 
 -- What was said before a message of the conversation with a user, newest first.
--- keys: user:name:NAME, room:direct:A:B, and those of message_before
+-- keys: user:name:NAME, room:direct:A:B, and those of room_posts
 -- args: user username(any case) before("" = from the newest) limit
 -- reply: next ("" at the end or without a room, else the value for before), message…
 -- publishes: nothing

@@ -145,7 +145,7 @@ reads('gateway_members', function(user, name, after, limit)
 end)
 
 -- What came before a message of a room, newest first.
--- keys: room:name:NAME, user:name:NAME, room:direct:A:B, and those of message_before
+-- keys: room:name:NAME, user:name:NAME, room:direct:A:B, and those of room_posts
 -- args: user name before("" = from the newest) limit
 -- reply: the room's name, next ("" at the end, else the value for before), message…
 -- publishes: nothing
@@ -157,7 +157,7 @@ reads('gateway_messages', function(user, name, before, limit)
 	return reply
 end)
 
--- The rooms joined last, by what happened last: a message, or the user's joining.
+-- The rooms joined last, by what happened in them last.
 function gateway.active(user)
 	local found = {}
 	for _, kind in ipairs{ 'group', 'direct' } do
@@ -168,9 +168,10 @@ function gateway.active(user)
 	local function later(x, y) return x[1] > y[1] end
 	table.sort(found, later)
 	for i = #found, gateway.LOOKED_AT + 1, -1 do found[i] = nil end
-	for _, room in ipairs(found) do
-		local newest = redis.call('ZRANGE', room_key(room[2]) .. ':messages', -1, -1)[1]
-		room[1] = math.max(room[1], newest and id_clock(newest) or 0)
+	local feeds = {}
+	for i, room in ipairs(found) do feeds[i] = room_key(room[2]) end
+	for i, last in ipairs(feeds_last(feeds)) do
+		if last then found[i][1] = math.max(found[i][1], tonumber(last:match('%d+$'))) end
 	end
 	table.sort(found, later)
 	return found
@@ -201,8 +202,8 @@ end
 -- The last messages of the rooms that have a name and were most recently active, 50 of them, found
 -- among the 1,000 that the user joined last. Where messages are long there are fewer: each room has
 -- its share of `bytes`, and of what those before it left.
--- keys: user:ID:rooms, user:ID:directs, room:ID, room:ID:messages, message:ID, user:ID, epoch,
---   clock
+-- keys: user:ID:rooms, user:ID:directs, room:ID, room:ID:last, room:ID:messages, message:ID, user:ID,
+--   epoch, clock
 -- args: user each(messages of a room) bytes
 -- reply: clock ("<epoch>-<clock>": from where to hear these rooms), then per room name, id, how
 --   many messages, and of each four: id, username, createdAt, text as JSON; oldest first

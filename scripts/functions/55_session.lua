@@ -34,16 +34,14 @@ end
 -- Whether the logs of all these feeds, a list of { feed, since }, still have what came after. Most rooms
 -- are silent most of the time: their last entry says enough.
 local function logs_reach_back(feeds)
-	for from = 1, #feeds, FEEDS_CHUNK do
-		local keys, upto = {}, math.min(from + FEEDS_CHUNK - 1, #feeds)
-		for i = from, upto do keys[#keys + 1] = feeds[i].feed .. ':last' end
-		for i, last in ipairs(redis.call('MGET', unpack(keys))) do
-			local f = feeds[from + i - 1]
-			if last and entry_before(f.since, stamp_of(last)) then
-				local first = redis.call('XRANGE', f.feed .. ':log', '(' .. f.since.text, '+',
-					'COUNT', 1)[1]
-				if not first or entry_before(f.since, stamp_of(first[2][2])) then return false end
-			end
+	local names = {}
+	for i, f in ipairs(feeds) do names[i] = f.feed end
+	for i, last in ipairs(feeds_last(names)) do
+		local f = feeds[i]
+		if last and entry_before(f.since, stamp_of(last)) then
+			local first = redis.call('XRANGE', f.feed .. ':log', '(' .. f.since.text, '+',
+				'COUNT', 1)[1]
+			if not first or entry_before(f.since, stamp_of(first[2][2])) then return false end
 		end
 	end
 	return true

@@ -28,6 +28,15 @@ test('come newest first, page by page', async () => {
 	assert.deepEqual(page(await fcall('room_posts', 'ann', await group('ann'), '', 2)), { next: '', contents: [] });
 });
 
+test('a page may begin at a message that is gone', async () => {
+	const g = await group('ann', 'bob');
+	const made = [];
+	for (const n of [1, 2, 3, 4, 5])
+		made.push(await post('ann', g, `n ${n}`));
+	await server.redis.zrem(`room:${g}:messages`, made[3].id);
+	assert.deepEqual(page(await fcall('room_posts', 'bob', g, made[3].id, 2)).contents, ['n 3', 'n 2']);
+});
+
 for (const [kind, make] of [
 	['group', () => group('ann', 'bob', 'eve')],
 	['channel', () => channel('ann', 'general', 'bob', 'eve')],
