@@ -1,7 +1,11 @@
--- Deletion of accounts and rooms: marked in one call, done in chunks that survive a restart.
+-- Deletion of accounts, rooms and old messages: marked in one call, done in chunks that survive a restart.
 --
 -- `deleting` and `purging` are sets of the users and rooms with work left. What is done is no
 -- longer listed (user:ID:rooms, room:ID:messages), and leaves the list in the call that does it.
+--
+-- A post trims its own room. When less is kept than before (`history-max`, what workers said last; 0 =
+-- all), rooms in which nobody posts have to be trimmed too: `trimming` is there until all of them are,
+-- and says how far the search for them has come.
 
 -- Leaves up to ROOMS_CHUNK rooms; returns how many are left.
 local function account_leave_some(user)
@@ -48,13 +52,53 @@ local function room_purge_some(room)
 	if dropped < MESSAGES_CHUNK then redis.call('SREM', 'purging', room) end
 end
 
--- One chunk of one account and of one room; true if there is more to do.
+local function history_keep(max)
+	local before = tonumber(redis.call('GET', 'history-max')) or 0
+	redis.call('SET', 'history-max', text(max))
+	if max == 0 then
+		redis.call('DEL', 'trimming')
+	elseif before == 0 or max < before then
+		redis.call('SET', 'trimming', '0')
+	end
+end
+
+-- Up to MESSAGES_CHUNK messages too many of the rooms among these keys; true if that was all.
+local function rooms_trim(keys, max)
+	local budget = MESSAGES_CHUNK
+	for _, key in ipairs(keys) do
+		local id = key:match('^room:(r%x+):messages$')
+		-- The messages of one that is gone are `purging`.
+		local r = id and room_load(id)
+		local extra = r and redis.call('ZCARD', key) - max or 0
+		if extra > budget then
+			messages_drop(id, budget, r)
+			return false
+		end
+		if extra > 0 then budget = budget - messages_drop(id, extra, r) end
+	end
+	return true
+end
+
+-- Goes on only when the rooms found are done with: a cursor is good for any number of times.
+local function history_trim_some(from)
+	local found = redis.call('SCAN', from, 'MATCH', 'room:*:messages', 'COUNT', TRIM_SCAN)
+	if not rooms_trim(found[2], tonumber(redis.call('GET', 'history-max'))) then return end
+	if found[1] == '0' then
+		redis.call('DEL', 'trimming')
+	else
+		redis.call('SET', 'trimming', found[1])
+	end
+end
+
+-- One chunk of one account, of one room, and of the rooms that are to be trimmed; true if there is more to do.
 local function deletion_step()
 	local user = redis.call('SRANDMEMBER', 'deleting')
 	if user then account_leave_some(user) end
 	local room = redis.call('SRANDMEMBER', 'purging')
 	if room then room_purge_some(room) end
-	return redis.call('EXISTS', 'deleting', 'purging') > 0
+	local from = redis.call('GET', 'trimming')
+	if from then history_trim_some(from) end
+	return redis.call('EXISTS', 'deleting', 'purging', 'trimming') > 0
 end
 
 -- Deletes an account: marked at once; the rooms are left 100 at a time, here and in worker_lease.

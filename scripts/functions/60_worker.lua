@@ -5,13 +5,13 @@
 -- said (worker_expect).
 
 -- A worker (re)connected to Redis. On a run id that is not the stored one a new epoch begins.
--- keys: runid, epoch, epoch:start, clock, log-max:room, log-max:user
--- args: run_id [room_log_max user_log_max]   (stored for all who publish; "", "0" or not given: as
---   they are)
+-- keys: runid, epoch, epoch:start, clock, log-max:room, log-max:user, history-max, trimming
+-- args: run_id [room_log_max user_log_max [history_max]]   (stored for all who publish; "" or not given, and
+--   of the logs "0": as they are; history_max 0 = all messages are kept)
 -- reply: epoch, clock now, clock at which this epoch began (decimal texts)
 -- publishes: nothing
 -- errors: none
-writes('worker_hello', function(run_id, room_log_max, user_log_max)
+writes('worker_hello', function(run_id, room_log_max, user_log_max, history_max)
 	local now = redis.call('GET', 'clock') or '0'
 	if redis.call('GET', 'runid') ~= run_id then
 		redis.call('INCR', 'epoch')
@@ -20,6 +20,8 @@ writes('worker_hello', function(run_id, room_log_max, user_log_max)
 	for kind, max in pairs{ room = room_log_max, user = user_log_max } do
 		if (tonumber(max) or 0) > 0 then redis.call('SET', 'log-max:' .. kind, max) end
 	end
+	local keep = tonumber(history_max)
+	if keep then history_keep(keep) end
 	local epoch = redis.call('MGET', 'epoch', 'epoch:start')
 	return { epoch[1], now, epoch[2] }
 end)
@@ -64,10 +66,11 @@ local function sweep_expired(now)
 	return #expired, false
 end
 
--- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending. Nobody
+-- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending (of accounts,
+-- rooms, and messages beyond history_max). Nobody
 -- is declared dead for the time in which there was no call of this at all (AWAY_MS).
--- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, and those of the accounts and
---   rooms that go
+-- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, trimming, and those of the
+--   accounts, rooms and messages that go
 -- args: lease_ms name…
 -- reply: count of workers swept wholly, "1" if there is more to sweep or delete at once else "0", then
 --   each of the names that had no lease until now (of a worker swept in part, too)

@@ -319,11 +319,12 @@ static void info_answered(void *ctx, const redisReply *reply)
 		return;
 	}
 	snprintf(c->run_id, sizeof(c->run_id), "%.*s", STR_ARG(run_id));
-	char room_log[16], user_log[16];
+	char room_log[16], user_log[16], history[16];
 	snprintf(room_log, sizeof(room_log), "%u", conf.room_log_max);
 	snprintf(user_log, sizeof(user_log), "%u", conf.user_log_max);
+	snprintf(history, sizeof(history), "%u", conf.history_max);
 	const struct str hello[] = { STR("FCALL"), STR("worker_hello"), STR("0"), run_id,
-	                             str_z(room_log), str_z(user_log) };
+	                             str_z(room_log), str_z(user_log), str_z(history) };
 	/* Not sent: the connection is lost, and the next one says hello again. */
 	if (!redis_send(c->redis, hello_answered, c, hello, COUNT_OF(hello)))
 		c->up = false;
