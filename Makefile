@@ -99,7 +99,7 @@ test-unit test-functions test-wire test-e2e test-faults test-fuzz: test-%: ## ru
 faults: ## run the faults at their whole size, checked and as released (half an hour)
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory -s SANITIZE=address,undefined test-binaries
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s all build/release/tables
 	@FULL=1 CONFAB_VARIANT=address-undefined scripts/test faults
 	@FULL=1 CONFAB_VARIANT=release scripts/test faults
 
