@@ -92,11 +92,12 @@ export class Meter {
 	}
 
 	// { commands: name → count, total, elements: read by them, usec: of the functions, result: what `act` gave }
-	async measure(act) {
-		await this.quiet();
+	// It is over when Redis was quiet for `ms`.
+	async measure(act, ms = QUIET_MS) {
+		await this.quiet(ms);
 		await this.#mark('CONFIG', 'RESETSTAT');
 		const result = await act();
-		await this.quiet();
+		await this.quiet(ms);
 		const counted = this.#counted(await this.#mark('INFO', 'commandstats'));
 		const seen = this.#cut;
 		const all = {};
