@@ -30,7 +30,7 @@ local UNLEASED_MS = 10000    -- how long the users of a worker count that has no
 -- What nothing else would bound: lists that are told whole, or walked when somebody connects.
 local MOST = {
 	rooms = 10000,           -- a user is in, conversations apart …
-	conversations = 50000,   -- … and has of these
+	conversations = 20000,   -- … and has of these
 	channels = 10000,        -- a user makes: they stay when all have left
 	members = 100000,        -- of a room
 	files = 10000,           -- a user has uploaded

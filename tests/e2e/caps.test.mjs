@@ -86,10 +86,10 @@ describe('caps', { timeout: 300_000 }, () => {
 				...Array.from({ length: 10_000 }, (_, i) => [from + i, `x${from + i}`]).flat());
 		const { status, json } = await rest(server, 'POST', '/api/conversations', ann.token, { userId: bob.id });
 		assert.deepEqual([status, json],
-			[422, { message: 'You have 50000 conversations, which is the most', errors: {} }]);
+			[422, { message: 'You have 20000 conversations, which is the most', errors: {} }]);
 		const one = await open(server, bob.token, 'messenger');
 		assert.deepEqual(await one.ask('send-message', { user: ann.username, message: 'hi' }), { error: {
-			code: 'bad-request', message: 'The other user has 50000 conversations, which is the most' } });
+			code: 'bad-request', message: 'The other user has 20000 conversations, which is the most' } });
 	});
 
 	test('reactions', wait, async () => {

@@ -40,11 +40,11 @@ test('conversations of a user, on either side', async () => {
 		await user(id);
 	const id = await direct('ann', 'bob');
 	await fill('user:ann:directs', 50_000);
-	await refused('FULL You have 50000 conversations, which is the most', 'room_direct', 'ann', 'eve');
-	await refused('FULL The other user has 50000 conversations, which is the most', 'room_direct', 'eve', 'ann');
-	await refused('FULL The other user has 50000 conversations, which is the most', 'direct_post', 'eve', 'ANN', 'hi', '',
+	await refused('FULL You have 20000 conversations, which is the most', 'room_direct', 'ann', 'eve');
+	await refused('FULL The other user has 20000 conversations, which is the most', 'room_direct', 'eve', 'ann');
+	await refused('FULL The other user has 20000 conversations, which is the most', 'direct_post', 'eve', 'ANN', 'hi', '',
 		'', 1, 1, 0, 0);
-	await refused('FULL You have 50000 conversations, which is the most', 'gateway_direct', 'ann', 'EVE');
+	await refused('FULL You have 20000 conversations, which is the most', 'gateway_direct', 'ann', 'EVE');
 	assert.equal((await first('room_direct', 'bob', 'ann')).id, id, 'is there already');
 	await fcall('direct_post', 'bob', 'ANN', 'hi', '', '', 1, 1, 0, 0);
 });
