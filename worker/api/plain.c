@@ -183,13 +183,24 @@ static void on_expired(struct expiry *e)
 	dismiss(CONTAINER_OF(e, struct plain, expiry), ERR_UNAUTHENTICATED);
 }
 
+/* A reader that does not keep up is closed at the end of the turn, for members may be being told just now. */
+static void push(struct plain *p, struct batch *b, uint32_t from, uint32_t to)
+{
+	bool slow = outq_is_slow(&p->conn->out, to - from, &p->slow_ms);
+	conn_push(p->conn, b, from, to);
+	if (!slow)
+		return;
+	list_remove(&p->link);
+	list_push(&door.slow, &p->link);
+}
+
 /* --- The heartbeat: a ping each interval, and any byte is a sign of life --- */
 
 static void on_ping_due(struct deadline *d)
 {
 	struct plain *p = CONTAINER_OF(d, struct plain, ping);
 	deadline_set(&door.ping, d);
-	conn_push(p->conn, door.ping_frame, 0, batch_len(door.ping_frame));
+	push(p, door.ping_frame, 0, batch_len(door.ping_frame));
 }
 
 static void on_silence(struct deadline *d)
@@ -224,15 +235,8 @@ static const struct ws_user listener = {
 static void peer_send(struct peer *peer, struct batch *b, uint32_t from, uint32_t to)
 {
 	struct plain *p = CONTAINER_OF(peer, struct plain, peer);
-	if (p->conn == NULL)
-		return;
-	bool slow = outq_is_slow(&p->conn->out, to - from, &p->slow_ms);
-	conn_push(p->conn, b, from, to);
-	if (!slow)
-		return;
-	/* Members are being told just now. */
-	list_remove(&p->link);
-	list_push(&door.slow, &p->link);
+	if (p->conn != NULL)
+		push(p, b, from, to);
 }
 
 static void peer_lost(struct peer *peer)

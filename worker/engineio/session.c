@@ -330,8 +330,7 @@ void session_push(struct session *s, struct batch *b, uint32_t from, uint32_t to
 	check_limit(s, &p->out, to - from);
 	outq_push(&p->out, b, from, to);
 	s->engine->queued += to - from;
-	if (p->held != NULL)
-		touch(s);
+	touch(s);
 }
 
 bool session_is_behind(const struct session *s)
@@ -401,6 +400,8 @@ void engine_tick(struct engine *e)
 			session_close(s, (enum reason)s->why);
 		else if (s->polling != NULL && s->polling->held != NULL && !outq_empty(&s->polling->out))
 			poll_answer(s, STR_NONE);
+		else if (s->polling != NULL)
+			outq_pack(&s->polling->out);
 	}
 	LIST_EACH(&e->dying, link)
 		session_free(LIST_OF(link, struct session, dirty));

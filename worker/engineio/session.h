@@ -42,7 +42,7 @@ enum { SID_LEN = 32, SID_RANDOM = 12, SID_HOST = 3, SID_MAC = 8 };
 
 struct engine {
 	struct map sessions;         /* by sid */
-	struct list dirty;           /* sessions with something for a held GET, or doomed */
+	struct list dirty;           /* sessions with something for a GET, or doomed */
 	struct list dying;           /* over; freed at the end of the turn */
 	struct batch *ping_frame, *turn;     /* a ping; this turn's frames for single sessions */
 	struct buf scratch;

@@ -4,6 +4,7 @@
 #include "worker/fanout/frame.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ enum {
 struct batch {
 	char *p;                     /* `first`, or memory of its own */
 	uint32_t refs, len, cap;
+	uint32_t share;              /* outq.c's */
+	bool private;                /* of one queue */
 	char first[];
 };
 
@@ -30,8 +33,32 @@ struct batch *batch_new(void)
 	b->p = b->first;
 	b->refs = 1;
 	b->len = 0;
-	b->cap = BATCH_BYTES - sizeof(*b);
+	b->cap = BATCH_BYTES - offsetof(struct batch, first);
+	b->private = false;
 	return b;
+}
+
+struct batch *batch_new_private(void)
+{
+	struct batch *b = batch_new();
+
+	b->private = true;
+	return b;
+}
+
+bool batch_is_private(const struct batch *b)
+{
+	return b->private;
+}
+
+uint32_t batch_memory(const struct batch *b)
+{
+	return BATCH_BYTES + (b->p != b->first ? b->cap : 0);
+}
+
+uint32_t *batch_share(struct batch *b)
+{
+	return &b->share;
 }
 
 struct batch *batch_ref(struct batch *b)

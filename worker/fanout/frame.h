@@ -21,6 +21,14 @@ uint32_t batch_len(const struct batch *b);
 /* The bytes from `from` to `to`, valid until the next addition. */
 struct str batch_range(const struct batch *b, uint32_t from, uint32_t to);
 
+/* For outq.c. One that holds what was copied for a single queue, and may be added to while that lasts. */
+struct batch *batch_new_private(void);
+bool batch_is_private(const struct batch *b);
+/* The memory that goes when its last reference does. */
+uint32_t batch_memory(const struct batch *b);
+/* Whose it is to count in: how much of it a queue has. */
+uint32_t *batch_share(struct batch *b);
+
 /* Cuts the next frame from *bytes, which begin at a frame; false at the end. */
 bool frame_next(struct str *bytes, enum ws_opcode *opcode, struct str *payload);
 

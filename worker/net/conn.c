@@ -171,6 +171,13 @@ static void on_readable(struct conn *c)
 		conn_pause(c, true);
 }
 
+/* It is looked at, at the end of the turn. */
+static void want(struct conn *c)
+{
+	if (!c->closed && list_empty(&c->todo))
+		list_push(&c->net->todo, &c->todo);
+}
+
 /* Writes what the socket takes; true while the connection lives. */
 static bool flush(struct conn *c)
 {
@@ -196,6 +203,8 @@ static bool flush(struct conn *c)
 		c->wants_write = waits;
 		watch(c);
 	}
+	if (waits)
+		want(c);     /* to be packed */
 	return true;
 }
 
@@ -225,22 +234,16 @@ static void on_ready(evutil_socket_t fd UNUSED, short what, void *arg)
 		write_out(c);
 }
 
-static void want(struct conn *c)
-{
-	if (!c->closed && list_empty(&c->todo))
-		list_push(&c->net->todo, &c->todo);
-}
-
 void conn_touch(struct conn *c)
 {
-	if (!c->wants_write && !c->corked)
-		want(c);
+	want(c);
 }
 
 void conn_cork(struct conn *c, bool corked)
 {
 	c->corked = corked;
-	conn_touch(c);
+	list_remove(&c->todo);       /* it may stand among the stuck */
+	want(c);
 }
 
 void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to)
@@ -270,6 +273,7 @@ void conn_bytes(struct conn *c, struct str bytes)
 void conn_resume(struct conn *c)
 {
 	c->resumes = true;
+	list_remove(&c->todo);       /* it may stand among those who wait for something else */
 	want(c);
 }
 
@@ -310,8 +314,6 @@ static void write_all(struct net *n, struct list *waiting)
 		struct conn *c = LIST_OF(waiting->next, struct conn, todo);
 		list_remove(&c->todo);
 		write_out(c);
-		if (c->resumes)
-			want(c);     /* was asked for while it stood here */
 		written++;
 	}
 	if (written >= LARGE_ROUND)
@@ -323,9 +325,19 @@ static void on_rested(struct deadline *d UNUSED)
 {
 }
 
+/* What could not be written stays within its memory: by now nobody adds to the turn's batches any more. */
+static void pack_all(struct list *stuck)
+{
+	while (!list_empty(stuck)) {
+		struct conn *c = LIST_OF(stuck->next, struct conn, todo);
+		list_remove(&c->todo);
+		outq_pack(&c->out);
+	}
+}
+
 /* Bytes that were kept go to the protocols, which may give this or other connections something to do.
- * Who has something to write comes to `waiting`. */
-static void offer_all(struct net *n, struct list *waiting)
+ * Who has something to write comes to `waiting`, or, if it can't be written yet, to `stuck`. */
+static void offer_all(struct net *n, struct list *waiting, struct list *stuck)
 {
 	while (!list_empty(&n->todo)) {
 		struct conn *c = LIST_OF(n->todo.next, struct conn, todo);
@@ -334,26 +346,30 @@ static void offer_all(struct net *n, struct list *waiting)
 			c->resumes = false;
 			offer_kept(c);
 		}
-		if (c->closed || c->resumes || c->wants_write || c->corked)
+		if (c->closed || c->resumes)
 			continue;    /* if it resumes it is on the list again */
 		list_remove(&c->todo);
-		if (!outq_empty(&c->out) || c->finishing)
+		if (c->wants_write || c->corked)
+			list_push(stuck, &c->todo);
+		else if (!outq_empty(&c->out) || c->finishing)
 			list_push(waiting, &c->todo);
 	}
 }
 
 void net_tick(struct net *n)
 {
-	struct list waiting;
+	struct list waiting, stuck;
 	list_init(&waiting);
+	list_init(&stuck);
 	do {
-		offer_all(n, &waiting);
+		offer_all(n, &waiting, &stuck);
 		if (deadline_is_set(&n->rest)) {
 			list_splice(&n->todo, &waiting);
 			break;
 		}
 		write_all(n, &waiting);
 	} while (!list_empty(&n->todo));
+	pack_all(&stuck);
 	n->turn++;
 	free_dying(n);
 }

@@ -8,20 +8,28 @@
 #include "common/conf.h"
 #include "common/mem.h"
 
+/* A queue keeps a batch alive of which it has at least one part in SHARED_PARTS; a slice shorter than
+ * SLICE_LEAST is copied in any case, since the slice itself costs as much; copies go together in batches of
+ * PRIVATE_BYTES, each of which goes when all of it is written. */
+enum { SHARED_PARTS = 4, SLICE_LEAST = 64, PRIVATE_BYTES = 8 * 1024,
+       SLICES_FIRST = 8 };
+
 static struct slice *slice_at(struct outq *q, uint32_t i)
 {
-	return q->many == NULL ? &q->one : &q->many[q->head + i];
+	return q->cap == 0 ? &q->one : &q->many[q->head + i];
 }
 
 /* Makes room for one more slice at the end. */
 static void make_room(struct outq *q)
 {
-	if (q->many == NULL && q->n == 0)
+	if (q->cap == 0 && q->n == 0)
 		return;
-	if (q->many == NULL) {
-		q->cap = 8;
-		q->many = xmalloc(q->cap * sizeof(*q->many));
-		q->many[0] = q->one;
+	if (q->cap == 0) {
+		struct slice *many = xmalloc(SLICES_FIRST * sizeof(*many));
+		many[0] = q->one;
+		q->many = many;
+		q->head = 0;
+		q->cap = SLICES_FIRST;
 	} else if (q->head + q->n == q->cap && q->head >= q->cap / 2) {
 		memmove(q->many, q->many + q->head, q->n * sizeof(*q->many));
 		q->head = 0;
@@ -72,13 +80,15 @@ static void drop_first(struct outq *q)
 {
 	batch_unref(slice_at(q, 0)->batch);
 	q->n--;
-	if (q->many != NULL)
-		q->head++;
+	if (q->packed > 0)
+		q->packed--;
+	if (q->cap == 0)
+		return;
+	q->head++;
 	if (q->n > 0)
 		return;
 	free(q->many);
-	q->many = NULL;
-	q->head = q->cap = 0;
+	q->cap = 0;
 }
 
 void outq_advance(struct outq *q, size_t written)
@@ -106,15 +116,105 @@ void outq_move(struct outq *to, struct outq *from)
 	from->bytes = 0;
 }
 
+/* --- Packing --- */
+
+static uint32_t slice_len(const struct slice *s)
+{
+	return s->to - s->from;
+}
+
+/* Counts how much of each of their batches the new slices have. */
+static void count_shares(struct outq *q)
+{
+	for (uint32_t i = q->packed; i < q->n; i++)
+		*batch_share(slice_at(q, i)->batch) = 0;
+	for (uint32_t i = q->packed; i < q->n; i++)
+		*batch_share(slice_at(q, i)->batch) += slice_len(slice_at(q, i));
+}
+
+static bool is_worth_keeping(const struct slice *s)
+{
+	if (batch_is_private(s->batch))
+		return true;
+	return slice_len(s) >= SLICE_LEAST &&
+	       *batch_share(s->batch) >= batch_memory(s->batch) / SHARED_PARTS;
+}
+
+/* The first `n` slices are in their place: a copy of one more goes behind them, in a batch of the queue's
+ * own. How many there are then. */
+static uint32_t copy_behind(struct outq *q, uint32_t n, struct slice from)
+{
+	const struct str bytes = batch_range(from.batch, from.from, from.to);
+	struct slice *last = n > 0 ? slice_at(q, n - 1) : NULL;
+
+	if (last != NULL && batch_is_private(last->batch) &&
+	    batch_len(last->batch) + bytes.len <= PRIVATE_BYTES) {
+		batch_bytes(last->batch, bytes);
+		last->to = batch_len(last->batch);
+	} else {
+		struct batch *b = batch_new_private();
+		batch_bytes(b, bytes);
+		*slice_at(q, n++) = (struct slice){ b, 0, batch_len(b) };
+	}
+	batch_unref(from.batch);
+	return n;
+}
+
+/* Gives back what is left of room for the slices of a busy turn, or of a longer queue. */
+static void shrink(struct outq *q)
+{
+	if (q->cap <= SLICES_FIRST || q->n > q->cap / 4)
+		return;
+	memmove(q->many, q->many + q->head, q->n * sizeof(*q->many));
+	q->head = 0;
+	q->cap = q->n * 2 > SLICES_FIRST ? q->n * 2 : SLICES_FIRST;
+	q->many = xrealloc(q->many, q->cap * sizeof(*q->many));
+}
+
+void outq_pack(struct outq *q)
+{
+	uint32_t n = q->packed;
+
+	if (n == q->n)
+		return;
+	count_shares(q);
+	for (uint32_t i = n; i < q->n; i++) {
+		const struct slice s = *slice_at(q, i);
+		if (is_worth_keeping(&s))
+			*slice_at(q, n++) = s;
+		else
+			n = copy_behind(q, n, s);
+	}
+	q->n = q->packed = n;
+	shrink(q);
+}
+
+size_t outq_memory(struct outq *q)
+{
+	size_t bytes = q->cap * sizeof(*q->many);
+
+	for (uint32_t i = 0; i < q->n; i++)
+		*batch_share(slice_at(q, i)->batch) = 1;
+	for (uint32_t i = 0; i < q->n; i++) {
+		struct batch *b = slice_at(q, i)->batch;
+		bytes += *batch_share(b) * batch_memory(b);
+		*batch_share(b) = 0;
+	}
+	return bytes;
+}
+
+/* --- Slow readers --- */
+
 bool outq_is_slow(const struct outq *q, uint32_t more, uint32_t *since_ms)
 {
-	uint32_t now = (uint32_t)clock_now_ms() | 1;
+	const uint32_t now = (uint32_t)clock_now_ms() | 1;
+	const uint64_t bytes = q->bytes + (uint64_t)more;
 	if (q->bytes <= conf.queue_soft)
 		*since_ms = 0;
-	else if (*since_ms == 0)
+	if (*since_ms == 0 && bytes > conf.queue_soft)
 		*since_ms = now;
-	bool long_since = *since_ms != 0 && now - *since_ms > conf.queue_soft_ms;
-	return long_since || q->bytes + (uint64_t)more > conf.queue_hard;
+	const bool long_since = *since_ms != 0 && now - *since_ms > conf.queue_soft_ms;
+	return long_since || bytes > conf.queue_hard;
 }
 
 void outq_fini(struct outq *q)

@@ -1,4 +1,10 @@
-/* What waits to be written to one connection: references to ranges of shared batches. Idle, it owns nothing. */
+/* What waits to be written to one connection: references to ranges of shared batches. Idle, it owns nothing.
+ *
+ * A reference keeps its whole batch alive, so a queue that is left waiting at the end of a turn is packed:
+ * of a batch of which it has less than a quarter, and of small pieces anywhere, it gets a copy of its own. A
+ * packed queue then keeps at most five times its bytes alive, slices included (of which what it shares with
+ * other queues is there once for all), and beside that what is left of the batches at its head, which were
+ * the work of one turn. */
 #ifndef CONFAB_OUTQ_H
 #define CONFAB_OUTQ_H
 
@@ -12,9 +18,15 @@ struct slice {
 };
 
 struct outq {
-	struct slice one;    /* the first slice while there is only room for one */
-	struct slice *many;  /* NULL: `one` holds what there is */
-	uint32_t head, n, cap;
+	union {
+		struct slice one;            /* while there is no room for more: cap is 0 */
+		struct {
+			struct slice *many;
+			uint32_t head;
+		};
+	};
+	uint32_t n, cap;
+	uint32_t packed;     /* so many of the first slices are */
 	uint32_t bytes;
 };
 
@@ -29,9 +41,14 @@ int outq_pieces(struct outq *q, struct iovec *v, int max);
 void outq_advance(struct outq *q, size_t written);
 /* Moves all of `from` behind what is in `to`. */
 void outq_move(struct outq *to, struct outq *from);
+/* At the end of a turn, when nobody adds to its batches any more, but not all could be written: bounds the
+ * memory as said above. Costs nothing where nothing was pushed since. */
+void outq_pack(struct outq *q);
+/* What it keeps alive, as if it shared nothing; for tests. Walks over all of it. */
+size_t outq_memory(struct outq *q);
 /* Before each push, of so many bytes: whether the reader is too slow for it. Either the queue would be longer
- * than queue-hard, or what is left of earlier ones has been longer than queue-soft for too long; *since_ms is
- * the caller's for that: since when, of the clock's low bits; 0: it is not. */
+ * than queue-hard, or it has been longer than queue-soft for too long; *since_ms is the caller's for that:
+ * since which push, of the clock's low bits; 0: it is not. */
 bool outq_is_slow(const struct outq *q, uint32_t more, uint32_t *since_ms);
 /* Drops all. */
 void outq_fini(struct outq *q);
