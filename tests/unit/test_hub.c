@@ -9,7 +9,9 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/clock.h"
 #include "common/stamp.h"
 #include "worker/fanout/hub.h"
 
@@ -27,7 +29,7 @@ static struct {
 struct listener {
 	struct peer peer;
 	const char *id;
-	bool behind;
+	bool behind, late;
 	char heard[400];
 };
 
@@ -59,8 +61,19 @@ static bool listener_is_behind(const struct peer *p)
 	return CONTAINER_OF_CONST(p, struct listener, peer)->behind;
 }
 
+static bool listener_is_late(const struct peer *p)
+{
+	return CONTAINER_OF_CONST(p, struct listener, peer)->late;
+}
+
+static void listener_set_late(struct peer *p, bool late)
+{
+	CONTAINER_OF(p, struct listener, peer)->late = late;
+}
+
 static const struct peer_vt listener_vt = {
 	.send = listener_send, .lost = listener_lost, .is = listener_is, .is_behind = listener_is_behind,
+	.is_late = listener_is_late, .set_late = listener_set_late,
 };
 
 static const char *heard(struct listener *l)
@@ -72,7 +85,21 @@ static const char *heard(struct listener *l)
 	return text;
 }
 
-/* A read event is told in three packets, one for each audience; all others in one. */
+/* Who came, if somebody did, and who is there. */
+static enum audience encode_users(const struct feed_event *event, unsigned nth, struct buf *out)
+{
+	const unsigned before = event->came.n > 0;
+
+	if (nth > before)
+		return HEAR_NONE;
+	if (nth < before)
+		buf_printf(out, "+%zu", event->came.n);
+	else
+		buf_printf(out, "users%.*s", STR_ARG(event->users));
+	return HEAR_ALL;
+}
+
+/* A read event is told in three packets, one for each audience; most others in one. */
 static enum audience encode(const struct encoder *e, const struct feed_event *event, unsigned nth,
                             struct buf *out)
 {
@@ -81,6 +108,8 @@ static enum audience encode(const struct encoder *e, const struct feed_event *ev
 	};
 	(void)e;
 
+	if (event->type == EVENT_LOBBY_USERS)
+		return encode_users(event, nth, out);
 	if (event->type == EVENT_READ && nth < COUNT_OF(read)) {
 		buf_z(out, read[nth].text);
 		return read[nth].to;
@@ -225,24 +254,78 @@ static void what_came_while_it_was_held(void **state)
 	peer_fini(w.hub, &later.peer);
 }
 
+static void hear_users(const char *came, unsigned n, uint64_t clock)
+{
+	char json[200];
+
+	snprintf(json, sizeof(json),
+	         "{\"type\":\"lobby-users\",\"room\":\"hall\",\"kind\":\"lobby\",\"came\":[%s],\"left\":[],"
+	         "\"users\":[%u],\"clock\":\"1-%llu\"}", came, n, (unsigned long long)clock);
+	hub_hear(w.hub, STR("lobby:hall"), str_z(json));
+}
+
+/* The end of a turn in which it is seen who has caught up. */
+static void look(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 250 * 1000000L }, NULL);
+	clock_update();
+	hub_tick(w.hub);
+}
+
 static void passing_news_wait_for_nobody(void **state)
 {
-	static const char came[] = "{\"type\":\"came\",\"user\":\"ann\",\"username\":\"ann\"}";
 	struct listener quick, slow;
 	(void)state;
 
 	listener_init(&quick, "s1", "bob");
 	listener_init(&slow, "s2", "eve");
 	slow.behind = true;
-	hub_join(w.hub, &quick.peer, STR("presence:ann"), 0);
+	hub_join(w.hub, &quick.peer, STR("lobby:hall"), 0);
+	hub_join(w.hub, &slow.peer, STR("lobby:hall"), 0);
+	hear_users("\"ann\"", 1, 3);
+	hear_users("\"cid\"", 2, 4);
+	assert_string_equal(heard(&quick), "+1 users[1] +1 users[2] ");
+	assert_string_equal(heard(&slow), "");
+	look();
+	assert_string_equal(heard(&slow), "");
+	/* It has caught up: it is told who is there, once, and nobody else is. */
+	slow.behind = false;
+	look();
+	look();
+	assert_string_equal(heard(&slow), "users[2] ");
+	assert_string_equal(heard(&quick), "");
+	hear_users("\"dot\"", 3, 5);
+	assert_string_equal(heard(&slow), "+1 users[3] ");
+
+	/* The next news are told before that is seen: nothing is left to be told. */
+	slow.behind = true;
+	hear_users("", 4, 6);
+	slow.behind = false;
+	hear_users("", 5, 7);
+	look();
+	assert_string_equal(heard(&slow), "users[5] ");
+	/* It goes while it lags behind. */
+	slow.behind = true;
+	hear_users("", 6, 8);
+	peer_fini(w.hub, &slow.peer);
+	look();
+	peer_fini(w.hub, &quick.peer);
+}
+
+/* What has a log has a place in it, which a client that comes back would pass over; and what somebody waits
+ * for is not left out either. */
+static void all_else_is_told_to_those_behind(void **state)
+{
+	static const char came[] = "{\"type\":\"came\",\"user\":\"ann\",\"username\":\"ann\"}";
+	struct listener slow;
+	(void)state;
+
+	listener_init(&slow, "s2", "eve");
+	slow.behind = true;
 	hub_join(w.hub, &slow.peer, STR("presence:ann"), 0);
 	hub_hear(w.hub, STR("presence:ann"), str_z(came));
-	assert_string_equal(heard(&quick), "off0 ");
-	assert_string_equal(heard(&slow), "");
-	/* What somebody waits for is no such news. */
 	hear_state("online", 3);
-	assert_string_equal(heard(&slow), "on3 ");
-	peer_fini(w.hub, &quick.peer);
+	assert_string_equal(heard(&slow), "off0 on3 ");
 	peer_fini(w.hub, &slow.peer);
 }
 
@@ -296,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(state_is_told_to_those_who_know_less, begin, end),
 		cmocka_unit_test_setup_teardown(what_came_while_it_was_held, begin, end),
 		cmocka_unit_test_setup_teardown(passing_news_wait_for_nobody, begin, end),
+		cmocka_unit_test_setup_teardown(all_else_is_told_to_those_behind, begin, end),
 		cmocka_unit_test_setup_teardown(only_state_is_read_anew, begin, end),
 		cmocka_unit_test_setup_teardown(a_user_is_here_by_peers, begin, end),
 	};

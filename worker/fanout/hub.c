@@ -50,6 +50,7 @@ static struct topic *topic_open(struct hub *h, struct str feed)
 static void topic_close(struct hub *h, struct topic *t)
 {
 	feed_close(h->sub, &t->feed);
+	teller_forget(&h->teller, t);
 	map_take(&h->topics, t->feed.name);
 	topic_free(t);
 }
@@ -109,7 +110,7 @@ static void on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 		if (e.feed.p != NULL)
 			t = topic_get(h, e.feed);
 		if (t != NULL)
-			tell_topic(&h->teller, t, &e);
+			tell_topic(&h->teller, t, &e, json);
 	} else {
 		log_warn("feed %.*s: an event that cannot be read", STR_ARG(f->name));
 	}

@@ -39,9 +39,12 @@ struct peer_vt {
 	void (*lost)(struct peer *p);
 	/* Whether this is the one of that id (feed_event.origin). May be NULL: none has an id. */
 	bool (*is)(const struct peer *p, struct str id);
-	/* Whether so much waits for it already that news which the next ones replace may be left out.
-	 * May be NULL: never. */
+	/* Whether so much waits for it already that news which the next ones replace are left out; when it
+	 * has caught up it is told the newest of them. May be NULL: never. */
 	bool (*is_behind)(const struct peer *p);
+	/* With is_behind: its note that it was left out, and has not been told since. */
+	bool (*is_late)(const struct peer *p);
+	void (*set_late)(struct peer *p, bool late);
 };
 
 /* Somebody who can hear: embedded in a Socket.IO socket or a plain WebSocket. */

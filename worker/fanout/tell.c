@@ -6,8 +6,11 @@
 #include "worker/fanout/tell.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
+#include "common/mem.h"
 
 enum { BATCH_FULL_BYTES = 64 * 1024 };
 
@@ -15,6 +18,7 @@ void teller_init(struct teller *w)
 {
 	*w = (struct teller){ 0 };
 	list_init(&w->open);
+	list_init(&w->late);
 }
 
 void teller_fini(struct teller *w)
@@ -83,15 +87,74 @@ static bool hears(const struct peer *p, const struct feed_event *e, enum audienc
 	return audience != HEAR_OWN || (is_actor(p, e) && !is_origin(p, e));
 }
 
-/* The next such news says all that this one says; those who lag behind can wait for it. */
+/* The next such news says all that this one says; those who lag behind can wait for it. (Who came online and
+ * who went is no such news: it has a log, and a place in it that a client that comes back would pass over.) */
 static bool is_passing(const struct feed_event *e)
 {
-	return e->type == EVENT_CAME || e->type == EVENT_WENT || e->type == EVENT_LOBBY_USERS;
+	return e->type == EVENT_LOBBY_USERS;
 }
 
-static bool is_left_out(const struct peer *p, const struct feed_event *e)
+static bool is_behind(const struct peer *p)
 {
-	return is_passing(e) && p->vt->is_behind != NULL && p->vt->is_behind(p);
+	return p->vt->is_behind != NULL && p->vt->is_behind(p);
+}
+
+static bool is_late(const struct peer *p)
+{
+	return p->vt->is_late != NULL && p->vt->is_late(p);
+}
+
+/* --- those who are late --- */
+
+enum { LATE_MS = 200 };
+
+/* The newest of the news that somebody was left out of. */
+struct late_news {
+	struct list link;
+	const struct topic *topic;
+	size_t len;
+	char json[];
+};
+
+void teller_forget(struct teller *w, const struct topic *t)
+{
+	LIST_EACH(&w->late, link) {
+		struct late_news *news = LIST_OF(link, struct late_news, link);
+		if (news->topic != t)
+			continue;
+		list_remove(link);
+		free(news);
+	}
+}
+
+static void keep_news(struct teller *w, const struct topic *t, struct str json)
+{
+	struct late_news *news = xmalloc(sizeof(*news) + json.len);
+
+	news->topic = t;
+	news->len = json.len;
+	memcpy(news->json, json.p, json.len);
+	list_push(&w->late, &news->link);
+}
+
+/* Before passing news are told: who lags behind is left out, and told the newest of them later. */
+static void leave_out(struct teller *w, const struct topic *t, struct str json)
+{
+	bool late = false;
+
+	LIST_EACH(&t->groups, link) {
+		const struct group *g = LIST_OF(link, struct group, link);
+		LIST_EACH(&g->members, of_group) {
+			struct peer *p = LIST_OF(of_group, struct member, of_group)->peer;
+			const bool behind = is_behind(p);
+			if (behind != is_late(p))
+				p->vt->set_late(p, behind);
+			late = late || behind;
+		}
+	}
+	teller_forget(w, t);
+	if (late)
+		keep_news(w, t, json);
 }
 
 /* --- saying it --- */
@@ -131,7 +194,9 @@ static void group_send(struct teller *w, struct group *g, const struct feed_even
 	batch_frame(b, WS_TEXT, buf_view(&w->scratch));
 	walk_begin(w, g);
 	while ((m = walk_next(w)) != NULL) {
-		if (!is_told(m, e) || !hears(m->peer, e, audience) || is_left_out(m->peer, e))
+		if (!is_told(m, e) || !hears(m->peer, e, audience))
+			continue;
+		if (is_passing(e) && is_late(m->peer))
 			continue;
 		m->peer->vt->send(m->peer, b, from, batch_len(b));
 		w->deliveries++;
@@ -202,10 +267,12 @@ void teller_written(struct teller *w)
 	w->n_noted = 0;
 }
 
-void tell_topic(struct teller *w, struct topic *t, const struct feed_event *e)
+void tell_topic(struct teller *w, struct topic *t, const struct feed_event *e, struct str json)
 {
 	const uint64_t before = w->deliveries;
 
+	if (is_passing(e))
+		leave_out(w, t, json);
 	LIST_EACH(&t->groups, told)
 		group_tell(w, LIST_OF(told, struct group, link), e);
 	if (is_news(w, e)) {
@@ -236,6 +303,53 @@ void tell_kept(struct teller *w, struct topic *t, struct member *m)
 	}
 }
 
+/* Who came and left meanwhile is not said, only who is there. */
+static void late_tell(struct teller *w, struct member *m, const struct late_news *news)
+{
+	struct arena arena = { 0 };
+	struct feed_event e;
+
+	m->peer->vt->set_late(m->peer, false);
+	if (event_read((struct str){ news->json, news->len }, &arena, &e)) {
+		e.came.n = e.left.n = 0;
+		member_tell(w, m, &e);
+	}
+	arena_fini(&arena);
+}
+
+/* Whether somebody is late still. */
+static bool topic_catch_up(struct teller *w, const struct late_news *news)
+{
+	bool late = false;
+
+	LIST_EACH(&news->topic->groups, link) {
+		const struct group *g = LIST_OF(link, struct group, link);
+		LIST_EACH(&g->members, of_group) {
+			struct member *m = LIST_OF(of_group, struct member, of_group);
+			if (!is_late(m->peer))
+				continue;
+			if (is_behind(m->peer))
+				late = true;
+			else
+				late_tell(w, m, news);
+		}
+	}
+	return late;
+}
+
+/* Looked at a few times a second, so that their queues need not know of it. */
+static void catch_up(struct teller *w)
+{
+	if (list_empty(&w->late) || clock_now_ms() < w->look_ms)
+		return;
+	w->look_ms = clock_now_ms() + LATE_MS;
+	LIST_EACH(&w->late, link) {
+		const struct late_news *news = LIST_OF(link, struct late_news, link);
+		if (!topic_catch_up(w, news))
+			teller_forget(w, news->topic);
+	}
+}
+
 void tell_lost(struct teller *w, struct topic *t, uint64_t stood)
 {
 	const uint64_t last = t->feed.last;
@@ -251,6 +365,7 @@ void tell_lost(struct teller *w, struct topic *t, uint64_t stood)
 
 void teller_tick(struct teller *w)
 {
+	catch_up(w);
 	while (!list_empty(&w->open))
 		batch_close(LIST_OF(w->open.next, struct group, open));
 }

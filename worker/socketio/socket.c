@@ -66,8 +66,19 @@ static bool peer_is_behind(const struct peer *p)
 	return session_is_behind(CONTAINER_OF_CONST(p, struct socket, peer)->session);
 }
 
+static bool peer_is_late(const struct peer *p)
+{
+	return CONTAINER_OF_CONST(p, struct socket, peer)->late;
+}
+
+static void peer_set_late(struct peer *p, bool late)
+{
+	CONTAINER_OF(p, struct socket, peer)->late = late;
+}
+
 static const struct peer_vt socket_peer = {
 	.send = peer_send, .lost = peer_lost, .is = peer_is, .is_behind = peer_is_behind,
+	.is_late = peer_is_late, .set_late = peer_set_late,
 };
 
 struct str socket_sid(const struct socket *s)

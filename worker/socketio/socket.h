@@ -57,6 +57,7 @@ struct socket {
 	char pid[SOCKET_SID_LEN];    /* names its recoverable session: the client's secret */
 	char take[11];               /* how often that was taken up; empty: Redis knows of none */
 	bool open : 1, closed : 1;
+	bool late : 1;               /* peer_vt.is_late */
 };
 
 void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub, const struct socket_app *app);
