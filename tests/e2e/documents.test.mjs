@@ -1,15 +1,15 @@
 // The clients that the APIs' documents describe, unchanged, against the default configuration as it is: their
 // code where they have some (tests/documents), else the stock clients as a reader would use them. Since the
 // default ports may be taken, all of it happens in a network of its own.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { io } from 'socket.io-client';
 import { ears, examples } from '../lib/examples.mjs';
+import { enterNetwork } from '../lib/network.mjs';
 import { ROOT, freePort, program } from '../lib/server.mjs';
 import { token } from '../lib/token.mjs';
 import { until, within } from '../lib/wait.mjs';
@@ -20,30 +20,8 @@ const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const ISO_SECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const REPORT = /AddressSanitizer|runtime error:|LeakSanitizer|ThreadSanitizer|Assertion .* failed/;
 
-// --- A network of one's own ---
-
-const LOOPBACK_UP = 'PATH=$PATH:/usr/sbin:/sbin; ip link set lo up || ifconfig lo up';
-
-// Runs this file once more, in a network namespace where nobody else has a port, and ends with its status.
-// Gives why not where that can't be had.
-function enterNetwork() {
-	let why;
-	for (const user of [[], ['--user', '--map-root-user']]) {
-		const unshare = ['--net', ...user, 'sh', '-c'];
-		const tried = spawnSync('unshare', [...unshare, LOOPBACK_UP], { encoding: 'utf8' });
-		if (tried.status !== 0) {
-			why = tried.error?.message ?? tried.stderr.trim();
-			continue;
-		}
-		const again = [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)];
-		const { status } = spawnSync('unshare', [...unshare, `${LOOPBACK_UP}; exec "$@"`, 'sh', ...again],
-			{ stdio: 'inherit', env: { ...process.env, CONFAB_OWN_NETWORK: '1' } });
-		process.exit(status ?? 1);
-	}
-	return why;
-}
-
-const elsewhere = process.env.CONFAB_OWN_NETWORK ? null : enterNetwork();
+// Where it can't be had, why not.
+const elsewhere = enterNetwork(import.meta.url);
 
 // --- The server, as somebody starts it who has changed nothing ---
 

@@ -1,9 +1,12 @@
-// A cable between clients and a server, which can be pulled: a TCP proxy of its own port.
+// A cable between clients and a server, which can be pulled, or frozen so that nothing of the server's comes
+// through: a TCP proxy of its own port.
 import net from 'node:net';
 
 export class Cable {
 	#ends = new Set();
+	#pairs = new Map();  // the server's end → the client's
 	#pulled = false;
+	#frozen = false;
 
 	static async lay(port) {
 		const cable = new Cable();
@@ -23,16 +26,34 @@ export class Cable {
 			return;
 		}
 		const server = net.connect({ port, host: '127.0.0.1' });
+		this.#pairs.set(server, client);
 		for (const [end, other] of [[client, server], [server, client]]) {
 			this.#ends.add(end);
 			end.setNoDelay(true);
-			end.pipe(other);
+			if (end === client || !this.#frozen)
+				end.pipe(other);
 			end.on('error', () => {});
 			end.on('close', () => {
 				this.#ends.delete(end);
+				this.#pairs.delete(end);
 				other.destroy();
 			});
 		}
+	}
+
+	// Nobody reads what the server says, though the connections stand.
+	freeze() {
+		this.#frozen = true;
+		for (const [server, client] of this.#pairs) {
+			server.unpipe(client);
+			server.pause();
+		}
+	}
+
+	thaw() {
+		this.#frozen = false;
+		for (const [server, client] of this.#pairs)
+			server.pipe(client);
 	}
 
 	// All connections break, new ones are refused.

@@ -38,6 +38,7 @@ function readFrame(bytes) {
 export class Guest {
 	heard = [];          // { name, args } in the order of arrival, unless `hear` takes them
 	hear = (name, args) => this.heard.push({ name, args });
+	pinged = () => {};   // at each ping of Engine.IO
 	over = false;        // the connection has ended
 	joined = false;
 	mute = false;        // deaf, too: as one whose cable is cut
@@ -65,10 +66,9 @@ export class Guest {
 	}
 
 	// An Engine.IO session over a WebSocket, in no namespace yet.
-	static async open(server) {
-		// The kernel spreads connections over the workers by address and port: of one address, too few
-		// ports lead to the same worker.
-		const localAddress = `127.0.0.${1 + made++ % ADDRESSES}`;
+	// The kernel spreads connections over the workers by address and port: of one address, too few ports lead to
+	// the same worker.
+	static async open(server, { localAddress = `127.0.0.${1 + made++ % ADDRESSES}` } = {}) {
 		const socket = net.connect({ port: server.port, host: '127.0.0.1', localAddress });
 		socket.setNoDelay(true);
 		const guest = new Guest(socket);
@@ -174,9 +174,14 @@ export class Guest {
 		if (text[0] === '0')
 			this.#answer('0');
 		else if (text[0] === '2')
-			this.#text('3');
+			this.#pong();
 		else if (text[0] === '4')
 			this.#message(text[1], text.slice(text.indexOf(',') + 1));
+	}
+
+	#pong() {
+		this.pinged();
+		this.#text('3');
 	}
 
 	#message(type, rest) {
