@@ -338,7 +338,7 @@ describe('who reads too rarely', wait, () => {
 	});
 });
 
-describe('who does not read its answers', wait, () => {
+describe('who does not read an answer', wait, () => {
 	let server;
 	before(async () => {
 		server = await start({ options: { 'queue-soft-time': '60s', 'ping-timeout': '60s', 'idle-timeout': '2s' } });
@@ -348,26 +348,22 @@ describe('who does not read its answers', wait, () => {
 		await server?.stop();
 	});
 
-	test('is cut off, and what they kept is given back', wait, async () => {
+	test('is cut off, and what it kept is given back', wait, async () => {
 		const [ann, bob] = await people(server);
 		const speaker = await enter(server, { token: ann.token, ...APIS.messenger.place });
 		const slow = await poller(server, { ...APIS.messenger.place, token: bob.token });
-		const connections = [];
-		for (let round = 0; round < 3; round++) {
-			await Promise.all(Array.from({ length: 200 }, (_, n) =>
-				APIS.messenger.say(speaker, {}, bob, numbered(n))));
-			const connection = await Wire.connect(server.port);
-			connection.pause();
-			connection.send(requestBytes({ path: slow.url }));
-			connections.push(connection);
-		}
-		await until(async () => await queued(server) > 200_000, 'answers that are not read', { every: 5 });
-		await until(async () => await queued(server) === 0, 'their end');
+		const said = Array.from({ length: 300 }, (_, n) => numbered(n));
+		await Promise.all(said.map((text) => APIS.messenger.say(speaker, {}, bob, text)));
+		await until(async () => await queued(server) > said.join().length, 'all of it');
+		const connection = await Wire.connect(server.port);
+		connection.pause();
+		connection.send(requestBytes({ path: slow.url }));
+		// The answer has it all; what the kernel does not take of that goes with the connection.
+		await until(async () => await queued(server) === 0, 'end of the answer');
 		// The session is there all the same.
 		await APIS.messenger.say(speaker, {}, bob, 'and on');
 		assert.equal(events(await packets(slow), '/chat').at(-1)[1].chat.message, 'and on');
-		for (const connection of connections)
-			connection.destroy();
+		connection.destroy();
 		speaker.leave();
 	});
 });
@@ -509,7 +505,7 @@ describe('a crowd, some of whom stop reading', wait, () => {
 			`memory ${mb(base)} → ${mb(during.memory)} MB; before, during and after, in ms: ` +
 			`p50 ${ms(before.p50)}, ${ms(during.p50)}, ${ms(afterwards.p50)}, ` +
 			`p99 ${ms(before.p99)}, ${ms(during.p99)}, ${ms(afterwards.p99)}; longest between pings ${gap}`);
-		assert.ok(during.queued > STOPPED * 32 * 1024, `hardly anything waited: ${during.queued}`);
+		assert.ok(elsewhere || during.queued > STOPPED * 16 * 1024, `hardly anything waited: ${during.queued}`);
 		assert.ok(during.queued <= STOPPED * HARD + MB, `${during.queued} bytes waited`);
 		// The sanitizer's memory and pace tell nothing.
 		if (released)

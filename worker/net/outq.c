@@ -123,13 +123,16 @@ static uint32_t slice_len(const struct slice *s)
 	return s->to - s->from;
 }
 
-/* Counts how much of each of their batches the new slices have. */
+/* Counts how much of each of their batches the new slices have that may be kept. */
 static void count_shares(struct outq *q)
 {
 	for (uint32_t i = q->packed; i < q->n; i++)
 		*batch_share(slice_at(q, i)->batch) = 0;
-	for (uint32_t i = q->packed; i < q->n; i++)
-		*batch_share(slice_at(q, i)->batch) += slice_len(slice_at(q, i));
+	for (uint32_t i = q->packed; i < q->n; i++) {
+		const struct slice *s = slice_at(q, i);
+		if (slice_len(s) >= SLICE_LEAST)
+			*batch_share(s->batch) += slice_len(s);
+	}
 }
 
 static bool is_worth_keeping(const struct slice *s)
