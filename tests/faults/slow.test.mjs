@@ -8,6 +8,7 @@ import { Cable } from '../lib/cable.mjs';
 import { Chatter, enter, leaveAll } from '../lib/chatter.mjs';
 import { Guest, dismissAll } from '../lib/crowd.mjs';
 import { Polling, Streaming, UNKNOWN_SID, decodePayload } from '../lib/engine.mjs';
+import { hangUpAll, listen } from '../lib/listener.mjs';
 import { scrape } from '../lib/metrics.mjs';
 import { SMALL_BUFFERS, enterNetwork } from '../lib/network.mjs';
 import { channel, conversation, person, unique } from '../lib/people.mjs';
@@ -297,6 +298,7 @@ describe('who reads too rarely', wait, () => {
 	});
 	after(async () => {
 		leaveAll();
+		hangUpAll();
 		await server?.stop();
 	});
 
@@ -334,6 +336,24 @@ describe('who reads too rarely', wait, () => {
 		await Promise.all([say(0), say(1), say(2)]);
 		await until(async () => await closed(server) > before, 'end of the slow one');
 		assert.equal((await slow.poll()).body, UNKNOWN_SID);
+		speaker.leave();
+	});
+
+	// More than the kernel takes, then nothing but pings.
+	test('notifications: so it is there', wait, async () => {
+		const [ann, bob] = await people(server);
+		const id = await conversation(server, ann, bob);
+		const speaker = await enter(server, { token: ann.token, nsp: '/channels' });
+		const before = await closed(server);
+		const slow = await listen(server, bob);
+		slow.socket.pause();
+		await until(async () => {
+			await Promise.all(Array.from({ length: 20 }, (_, n) =>
+				speaker.ask('send_direct_message', { conversationId: id, content: numbered(n) })));
+			return await queued(server) > 10_000;
+		}, 'queue above the soft limit', { every: 0 });
+		await until(async () => await closed(server) > before, 'end of the slow one');
+		slow.hangUp();
 		speaker.leave();
 	});
 });
