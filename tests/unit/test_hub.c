@@ -259,8 +259,9 @@ static void hear_users(const char *came, unsigned n, uint64_t clock)
 	char json[200];
 
 	snprintf(json, sizeof(json),
-	         "{\"type\":\"lobby-users\",\"room\":\"hall\",\"kind\":\"lobby\",\"came\":[%s],\"left\":[],"
-	         "\"users\":[%u],\"clock\":\"1-%llu\"}", came, n, (unsigned long long)clock);
+	         "{\"type\":\"lobby-users\",\"room\":\"hall\",\"kind\":\"lobby\",\"came\":[%s],"
+	         "\"left\":[],\"users\":[%u],\"clock\":\"1-%llu\"}",
+	         came, n, (unsigned long long)clock);
 	hub_hear(w.hub, STR("lobby:hall"), str_z(json));
 }
 

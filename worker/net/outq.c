@@ -192,20 +192,6 @@ void outq_pack(struct outq *q)
 	shrink(q);
 }
 
-size_t outq_memory(struct outq *q)
-{
-	size_t bytes = q->cap * sizeof(*q->many);
-
-	for (uint32_t i = 0; i < q->n; i++)
-		*batch_share(slice_at(q, i)->batch) = 1;
-	for (uint32_t i = 0; i < q->n; i++) {
-		struct batch *b = slice_at(q, i)->batch;
-		bytes += *batch_share(b) * batch_memory(b);
-		*batch_share(b) = 0;
-	}
-	return bytes;
-}
-
 /* --- Slow readers --- */
 
 bool outq_is_slow(const struct outq *q, uint32_t more, uint32_t *since_ms)

@@ -44,8 +44,6 @@ void outq_move(struct outq *to, struct outq *from);
 /* At the end of a turn, when nobody adds to its batches any more, but not all could be written: bounds the
  * memory as said above. Costs nothing where nothing was pushed since. */
 void outq_pack(struct outq *q);
-/* What it keeps alive, as if it shared nothing; for tests. Walks over all of it. */
-size_t outq_memory(struct outq *q);
 /* Before each push, of so many bytes: whether the reader is too slow for it. Either the queue would be longer
  * than queue-hard, or it has been longer than queue-soft for too long; *since_ms is the caller's for that:
  * since which push, of the clock's low bits; 0: it is not. */
