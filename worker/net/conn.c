@@ -217,7 +217,11 @@ static void linger(struct conn *c)
 
 static void write_out(struct conn *c)
 {
-	if (!flush(c) || !outq_empty(&c->out))
+	if (!flush(c))
+		return;
+	if (c->vt->written != NULL)
+		c->vt->written(c);
+	if (!outq_empty(&c->out))
 		return;
 	if (c->finishing)
 		linger(c);

@@ -21,6 +21,8 @@ struct conn_vt {
 	size_t (*input)(struct conn *c, struct str bytes);
 	/* All output has been written. May be NULL. */
 	void (*drained)(struct conn *c);
+	/* Some output has been written. May be NULL. */
+	void (*written)(struct conn *c);
 	/* It is closed; forget it. */
 	void (*closed)(struct conn *c, enum reason why);
 };

@@ -16,7 +16,7 @@
 #include "common/mem.h"
 
 /* A message may come in so many frames more than its bytes need. */
-enum { MAX_FRAGMENTS = 16384, CONTROL_MAX = 125 };
+enum { MAX_FRAGMENTS = 16384, CONTROL_MAX = 125, MAX_WAITING = 1024 };
 
 struct ws {
 	struct wslay_event_callbacks callbacks;
@@ -242,6 +242,14 @@ static void end(struct reader *rd)
 		ws_close(c, why, NULL);
 }
 
+/* Whether the peer has enough to read already. What it says meanwhile is not looked at, so that nobody can make
+ * us answer without end; if it never reads on, its pong is missing in the end. Pieces count too, for a pong of
+ * two bytes costs hundreds. */
+static bool is_behind(const struct conn *c)
+{
+	return c->out.bytes > conf.queue_soft || c->out.n > MAX_WAITING;
+}
+
 static size_t on_input(struct conn *c, struct str bytes)
 {
 	const struct ws_user *user = c->user;
@@ -249,7 +257,7 @@ static size_t on_input(struct conn *c, struct str bytes)
 	if (user != NULL && user->heard != NULL)
 		user->heard(c);
 	/* A connection has a user until it is closed or finishing. */
-	while (rest.len > 0 && c->user != NULL && !c->closed && !c->finishing) {
+	while (rest.len > 0 && c->user != NULL && !c->closed && !c->finishing && !is_behind(c)) {
 		struct reader *rd = c->state != NULL ? c->state : reader_new(c);
 		bool starts = rd->frame_left == 0;
 		size_t n = measure(rd, rest);
@@ -280,6 +288,12 @@ static size_t on_input(struct conn *c, struct str bytes)
 	return c->finishing ? bytes.len : bytes.len - rest.len;
 }
 
+static void on_written(struct conn *c)
+{
+	if (c->in.len > 0 && !is_behind(c))
+		conn_resume(c);
+}
+
 static void on_closed(struct conn *c, enum reason why)
 {
 	const struct ws_user *user = c->user;
@@ -291,7 +305,7 @@ static void on_closed(struct conn *c, enum reason why)
 		reader_free(c);
 }
 
-static const struct conn_vt ws_vt = { .input = on_input, .closed = on_closed };
+static const struct conn_vt ws_vt = { .input = on_input, .written = on_written, .closed = on_closed };
 
 /* RFC 6455 §4.2.2: SHA-1 of the key and a fixed text, in base64. */
 static struct str accept_key(struct str key, char out[32])
