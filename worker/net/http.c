@@ -27,8 +27,12 @@ static const struct {
 	{ 505, "HTTP Version Not Supported" }, { 507, "Insufficient Storage" },
 };
 
-/* Of a body that comes in pieces, so many bytes at least in each body-timeout. */
-enum { BROUGHT_AT_LEAST = 256 * 1024 };
+enum {
+	/* Of a body that comes in pieces, so many bytes at least in each body-timeout. */
+	BROUGHT_AT_LEAST = 256 * 1024,
+	/* With more answers than this unread, no further request is. */
+	UNREAD_MAX = 64 * 1024,
+};
 
 static const char *status_text(unsigned status)
 {
@@ -513,6 +517,8 @@ static size_t on_input(struct conn *c, struct str bytes)
 			take_body(r, &rest);
 			continue;
 		}
+		if (c->out.bytes > UNREAD_MAX)
+			break;       /* on_drained goes on */
 		size_t used = take_head(c, rest);
 		if (used == 0 || c->closed)
 			break;
