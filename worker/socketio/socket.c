@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/err.h"
 #include "common/id.h"
 #include "common/log_line.h"
 #include "common/mem.h"
@@ -366,7 +367,8 @@ static void take_connect(struct session *session, const struct sio_packet *p)
 	}
 	const struct nsp *nsp = all->app->find(session, p->nsp);
 	if (nsp == NULL) {
-		refuse(session, p->nsp, "Invalid namespace");
+		/* Counts as a CONNECT that finds one. */
+		refuse(session, p->nsp, session_allow(session) ? "Invalid namespace" : err_text(ERR_RATE));
 		return;
 	}
 	all->app->connect(socket_new(session, nsp), p->data.p != NULL ? p->data : STR("{}"));
