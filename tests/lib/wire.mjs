@@ -26,8 +26,8 @@ export class Wire {
 		socket.on('close', over);
 	}
 
-	static async connect(port, { host = '127.0.0.1' } = {}) {
-		const socket = net.connect({ port, host });
+	static async connect(port, { host = '127.0.0.1', localAddress } = {}) {
+		const socket = net.connect({ port, host, localAddress });
 		socket.setNoDelay(true);
 		await within(new Promise((resolve, reject) => {
 			socket.once('connect', resolve);
@@ -57,6 +57,11 @@ export class Wire {
 
 	reset() {
 		this.#socket.resetAndDestroy();
+	}
+
+	// Bytes that the kernel has not taken yet, because the server does not.
+	get unsent() {
+		return this.#socket.writableLength;
 	}
 
 	pause() {
