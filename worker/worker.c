@@ -49,6 +49,7 @@ struct worker {
 	struct metrics *page;
 	uint64_t before[METRIC_COUNT];       /* what predecessors at this place have counted */
 	bool serving, draining, quitting;
+	bool full;                           /* out of descriptors, and that has been said */
 };
 
 static struct worker *the_worker;    /* for callbacks that have no context of their own */
@@ -127,10 +128,20 @@ static void on_rested(struct deadline *d)
 /* Out of descriptors: the listeners rest a while, or the loop would spin on them. */
 static void rest(struct worker *w)
 {
-	log_warn("cannot accept: %s; trying again in %d ms", strerror(errno), REST_MS);
+	if (!w->full)
+		log_warn("cannot accept: %s; trying again every %d ms", strerror(errno), REST_MS);
+	w->full = true;
 	w->accept_failures++;
 	watch_listeners(w, false);
 	deadline_set(&w->rest_list, &w->rest);
+}
+
+/* All who waited have been let in. */
+static void say_accepting(struct worker *w)
+{
+	if (w->full)
+		log_info("accepting again");
+	w->full = false;
 }
 
 static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
@@ -148,6 +159,8 @@ static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			rest(w);
+		if (errno == EAGAIN)
+			say_accepting(w);
 		if (errno != EINTR && errno != ECONNABORTED)
 			return;
 	}
