@@ -176,7 +176,6 @@ static bool hand_over(void *ctx, struct conn *c, unsigned to, struct str bytes)
 		.fd = conn_fd(c),
 		.bytes = bytes,
 	};
-	event_del(&c->event);
 	return bytes.len <= CHAN_MAX_BYTES && chan_send(w->in->peers[to], &m);
 }
 
