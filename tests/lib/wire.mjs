@@ -56,7 +56,11 @@ export class Wire {
 	}
 
 	reset() {
-		this.#socket.resetAndDestroy();
+		// Node cannot reset what the server has ended: it would keep the process alive.
+		if (this.#socket.writableEnded)
+			this.#socket.destroy();
+		else
+			this.#socket.resetAndDestroy();
 	}
 
 	// Bytes that the kernel has not taken yet, because the server does not.
