@@ -328,7 +328,7 @@ bool ws_wanted(const struct head *h)
 static bool is_key(struct str key)
 {
 	unsigned char raw[20];
-	return key.len == 24 && str_eqz(str_from(key, 22), "==") &&
+	return key.len == 24 && str_eqz(str_from(key, 22), "==") && !str_has((struct str){ key.p, 22 }, '=') &&
 	       EVP_DecodeBlock(raw, (const unsigned char *)key.p, 24) == 18;
 }
 
