@@ -134,11 +134,14 @@ describe('CVEs', { timeout: 300_000 }, () => {
 			asked({ 'Sec-WebSocket-Key': 'x'.repeat(10_000) }), asked({ 'Sec-WebSocket-Key': '='.repeat(24) }),
 			asked({ Upgrade: 'nothing' }), asked({ Upgrade: undefined }), asked({ Connection: 'close' }),
 			asked({}, '/socket.io/?EIO=4&transport=polling'), asked({}, '/socket.io/?EIO=99&transport=websocket'),
-			asked({}, '/socket.io/?EIO=4&transport=websocket&sid='), asked({}, '/socket.io/?EIO=4&transport=websocket&sid[]=a'),
+			asked({}, '/socket.io/?EIO=4&transport=websocket&sid='), asked({}, '/socket.io/?EIO=4&transport=websocket&sid'),
 			asked({}, '/socket.io/?EIO=4&EIO=3&transport=__proto__'), asked({}, `/socket.io/?EIO=4&transport=websocket&sid=${'x'.repeat(4000)}`),
 			requestBytes({ method: 'POST', path: websocketPath(), headers: upgradeHeaders(), body: 'a' }),
 			requestBytes({ method: 'OPTIONS', path: websocketPath(), headers: upgradeHeaders() }),
 		], [400])],
+		['CVE-2022-21676: parameters that only look like ours are nobody\'s', statuses([
+			asked({}, `${websocketPath()}&sid[]=a`), asked({}, `${websocketPath()}&sid[a]=b&__proto__[x]=1`),
+		], [101])],
 		['CVE-2022-21676: other versions are told the right one', statuses(['12', '14', 'x', '', '13, 8', '9'.repeat(100)]
 			.map((version) => asked({ 'Sec-WebSocket-Version': version })), [426])],
 		['CVE-2022-41940 (engine.io: an error before the handshake ends the process): resets there', async () => {

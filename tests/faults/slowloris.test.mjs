@@ -91,9 +91,10 @@ describe('slowloris', { timeout: sized(120_000, 600_000) }, () => {
 			post('/api/upload', `multipart/form-data; boundary=${BOUNDARY}`, { Authorization: `Bearer ${token}` }),
 			Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n`)])),
 		'x', /^HTTP\/1.1 408 /],
-		['that come in, and nowhere', 'connect', websocket, '', /\x88.\x03\xf0/s],
+		['that come in, and nowhere', 'connect', websocket, frame(OP.TEXT, '3'), /\x88.\x03\xf0/s],
+		// By default its pong is missing at the same moment.
 		['that begin a frame before they are anywhere', 'connect',
-			async () => (await websocket()).send(frame(OP.BINARY, '4', { length: 10_000 })), 'x', /\x88.\x03\xf0/s],
+			async () => (await websocket()).send(frame(OP.BINARY, '4', { length: 10_000 })), 'x', /\x88.\x03[\xf0\xe9]/s],
 		['that begin a frame', 'ping',
 			async () => (await joined()).send(frame(OP.BINARY, '4', { length: 10_000 })), 'x', /\x88.\x03\xe9/s],
 		['that begin a message', 'ping',
@@ -162,7 +163,7 @@ describe('slowloris', { timeout: sized(120_000, 600_000) }, () => {
 		const left = await departures(server, first);
 		t.diagnostic(JSON.stringify(left));
 		await until(async () => (await scrape(server)).sum('confab_connections') <= first.sum('confab_connections'), 'end of all');
-		assert.equal(left['no namespace joined in time'], 2 * each);
-		assert.equal(left['ping timeout'], 2 * each);
+		assert.ok(left['no namespace joined in time'] >= each);
+		assert.equal(left['no namespace joined in time'] + left['ping timeout'], 4 * each);
 	});
 });
