@@ -9,7 +9,7 @@ import { allGone, departures, highest, pour } from '../lib/hostile.mjs';
 import { scrape } from '../lib/metrics.mjs';
 import { person } from '../lib/people.mjs';
 import { start } from '../lib/server.mjs';
-import { sized } from '../lib/size.mjs';
+import { FULL, sized } from '../lib/size.mjs';
 import { MEMORY_COUNTS, memoryOf, mib } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 import { OP, WebSocket, frame } from '../lib/websocket.mjs';
@@ -20,7 +20,7 @@ const MIB = 1024 * KIB;
 const HEAD_MAX = 16 * KIB;
 const QUEUE_SOFT = 256 * KIB;
 // More than what the kernel holds between the two, by far.
-const MUCH = 20 * MIB;
+const MUCH = sized(12, 20) * MIB;
 
 const SHORT = {
 	'ping-interval': '2s', 'ping-timeout': '2s', 'idle-timeout': '2s', 'upgrade-timeout': '2s',
@@ -110,7 +110,8 @@ describe('floods', { timeout: sized(300_000, 1_200_000) }, () => {
 		before(async () => { first = await scrape(server); });
 		after(() => wires.forEach((wire) => wire.destroy()));
 
-		for (const [what, open, bytes] of UNREAD) {
+		// The small size takes every other kind.
+		for (const [what, open, bytes] of UNREAD.filter((_, i) => FULL || i % 2 === 0)) {
 			test(`${what}: made to wait`, async (t) => {
 				const clients = sized(1, 20);
 				const already = (await scrape(server)).sum('confab_queue_bytes');
