@@ -2,7 +2,7 @@
 // made to wait, in bounded memory, and the others do not notice.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { bystanders } from '../lib/bystander.mjs';
+import { bystanders, standBack } from '../lib/bystander.mjs';
 import { dismissAll } from '../lib/crowd.mjs';
 import { Polling, upgrading, websocketPath } from '../lib/engine.mjs';
 import { allGone, departures, highest, pour } from '../lib/hostile.mjs';
@@ -37,6 +37,7 @@ describe('floods', { timeout: sized(300_000, 1_200_000) }, () => {
 		token = (await person(server, 'Ann')).token;
 		others = await bystanders(server, { token });
 		[{ pid }] = server.workers();
+		standBack();
 	});
 	after(async () => {
 		others?.stop();

@@ -1,5 +1,6 @@
 // Clients who mean harm.
 import { scrape } from './metrics.mjs';
+import { stat } from './procs.mjs';
 import { cpuOf } from './usage.mjs';
 import { sleep, until } from './wait.mjs';
 
@@ -7,7 +8,7 @@ const CHUNK = 64 * 1024;
 const QUIET_MS = 300;
 
 // Sends `bytes` again and again, about `total` in all, as fast as they are taken; stops when nothing more is
-// taken though the worker `pid` has nothing to do, or the connection ended. Gives how many were taken.
+// taken though the worker `pid` has nothing to do, or the connection ended. Gives how many bytes were taken.
 export async function pour(wire, bytes, total, pid) {
 	const times = Math.max(1, Math.floor(CHUNK / bytes.length));
 	const chunk = Buffer.concat(Array.from({ length: times }, () => Buffer.from(bytes)));
@@ -27,7 +28,9 @@ async function taken(wire, pid) {
 		const unsent = wire.unsent;
 		const all = await until(() => wire.unsent === 0 || wire.ended, 'room', { ms: QUIET_MS, every: 2 })
 			.then(() => true, () => false);
-		if (all || (wire.unsent === unsent && cpuOf(pid) - before < QUIET_MS / 4))
+		// Others on this machine may keep it from its work: it sleeps only when it has none.
+		const idle = stat(pid).state === 'S' && cpuOf(pid) - before < QUIET_MS / 4;
+		if (all || (idle && wire.unsent === unsent))
 			return all;
 	}
 }
