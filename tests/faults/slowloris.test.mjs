@@ -21,6 +21,8 @@ const MOST_BYTES = 24 * 1024;    // of memory for one of them
 const DEFAULT_MS = { header: 10_000, body: 30_000, connect: 45_000, ping: 45_000 };
 const SHORT_MS = { header: 2000, body: 2500, connect: 3000, ping: 4000 };
 const DUE_MS = FULL ? DEFAULT_MS : SHORT_MS;
+// A session that polls is kept for so long after its end, to be told of it.
+const GRACE_MS = 30_000;
 const TIMES = FULL ? {} : {
 	'header-timeout': '2s', 'body-timeout': '2500ms', 'connect-timeout': '3s', 'ping-interval': '2s', 'ping-timeout': '2s',
 };
@@ -162,8 +164,11 @@ describe('slowloris', { timeout: sized(120_000, 600_000) }, () => {
 		await allGone(server, first, { ms: 60_000 });
 		const left = await departures(server, first);
 		t.diagnostic(JSON.stringify(left));
-		await until(async () => (await scrape(server)).sum('confab_connections') <= first.sum('confab_connections'), 'end of all');
-		assert.ok(left['no namespace joined in time'] >= each);
-		assert.equal(left['no namespace joined in time'] + left['ping timeout'], 4 * each);
+		await until(async () => (await scrape(server)).sum('confab_connections') <= first.sum('confab_connections'),
+			'end of all', { ms: GRACE_MS + 30_000 });
+		// On a slow machine a session may be late for its namespace before its POST is.
+		const { 'no namespace joined in time': late, 'ping timeout': silent, 'transport error': cut = 0 } = left;
+		assert.ok(late >= each && silent >= 2 * each);
+		assert.equal(late + silent + cut, 5 * each);
 	});
 });
