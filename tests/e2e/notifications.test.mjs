@@ -698,6 +698,13 @@ describe('limits of notifications', { timeout: 300_000 }, () => {
 		assert.ok(performance.now() - start >= INTERVAL_MS + TIMEOUT_MS - 50, 'too early');
 	});
 
+	// It is offered to the parser again and again, and is as old as before.
+	test('the first half of a ping, that waits for its second, is none', async () => {
+		const raw = await WebSocket.open(server.port, `${WAY}?token=${bob.token}`, origin);
+		raw.wire.send(Buffer.from([0x89, 0x80 | 100, 0, 0, 0, 0, 0]));
+		assert.deepEqual(await raw.closed(), { before: [], code: 1001, reason: 'ping timeout' });
+	});
+
 	test('any byte is a sign of life', async () => {
 		const raw = await WebSocket.open(server.port, `${WAY}?token=${bob.token}`, origin);
 		const start = performance.now();

@@ -65,6 +65,7 @@ struct conn {
 	bool wants_write : 1, resumes : 1, finishing : 1, paused : 1, closed : 1;
 	bool corked : 1;     /* output waits until it is uncorked */
 	bool idle : 1;       /* HTTP: between two requests */
+	bool deferred : 1;   /* WebSocket: its input waits until the peer has read more */
 	bool told : 1;       /* the log knows of its end */
 	bool throttled : 1;  /* its address connects too often, or has too many: it is told so, and closed */
 	uint32_t address;    /* where gate.c counts it; 0: nowhere */

@@ -257,7 +257,10 @@ static size_t on_input(struct conn *c, struct str bytes)
 	if (user != NULL && user->heard != NULL)
 		user->heard(c);
 	/* A connection has a user until it is closed or finishing. */
-	while (rest.len > 0 && c->user != NULL && !c->closed && !c->finishing && !is_behind(c)) {
+	while (rest.len > 0 && c->user != NULL && !c->closed && !c->finishing) {
+		c->deferred = is_behind(c);
+		if (c->deferred)
+			break;
 		struct reader *rd = c->state != NULL ? c->state : reader_new(c);
 		bool starts = rd->frame_left == 0;
 		size_t n = measure(rd, rest);
@@ -290,8 +293,10 @@ static size_t on_input(struct conn *c, struct str bytes)
 
 static void on_written(struct conn *c)
 {
-	if (c->in.len > 0 && !is_behind(c))
-		conn_resume(c);
+	if (!c->deferred || is_behind(c))
+		return;
+	c->deferred = false;
+	conn_resume(c);
 }
 
 static void on_closed(struct conn *c, enum reason why)
