@@ -6,7 +6,7 @@
 
 #include "common/clock.h"
 #include "common/conf.h"
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/stamp.h"
 #include "common/tally.h"
 #include "worker/api/door.h"
@@ -216,14 +216,10 @@ void api_move(const struct services *services, struct peer *p, const struct api 
 
 /* --- How many clients a user has: those that are identified, in a worker with such a limit --- */
 
-enum { LOG_EVERY_MS = 1000 };
-
 static void log_crowd(struct str user)
 {
-	static uint64_t again_ms;
-	if (clock_now_ms() < again_ms)
+	if (!log_may(LOG_REFUSALS))
 		return;
-	again_ms = clock_now_ms() + LOG_EVERY_MS;
 	log_info("user=%.*s refused: more than %u connections", STR_ARG(user), conf.user_connections);
 }
 

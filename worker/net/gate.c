@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/log.h"
-
-enum { LOG_EVERY_MS = 1000 };
+#include "common/log_line.h"
 
 /* The address of a peer, without its port; STR_NONE for what is no IP. */
 static struct str address_of(const struct sockaddr_storage *from)
@@ -25,13 +23,12 @@ static struct str address_of(const struct sockaddr_storage *from)
 	return (struct str){ (const char *)ip, 8 };
 }
 
-static void log_refusal(struct gate *g, struct str address, const char *why)
+static void log_refusal(struct str address, const char *why)
 {
 	char text[INET6_ADDRSTRLEN] = "";
 	struct in6_addr ip = { 0 };
-	if (clock_now_ms() < g->log_again_ms)
+	if (!log_may(LOG_REFUSALS))
 		return;
-	g->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
 	memcpy(&ip, address.p, address.len);
 	inet_ntop(address.len == 4 ? AF_INET : AF_INET6, &ip, text, sizeof(text));
 	log_info("address %s%s refused: %s", text, address.len == 4 ? "" : "/64", why);
@@ -52,7 +49,7 @@ static enum verdict count(struct gate *g, struct str address, uint32_t *slot)
 	const unsigned n = tally_count(g->addresses, *slot);
 	if (n <= most)
 		return GATE_OPEN;
-	log_refusal(g, address, "too many connections");
+	log_refusal(address, "too many connections");
 	if (n <= 2 * most)
 		return GATE_REFUSED;
 	gate_left(g, *slot);
@@ -71,7 +68,7 @@ enum verdict gate_accept(struct gate *g, const struct sockaddr_storage *from, ui
 		return verdict;
 	if (throttle_allow(g->connects, conf.connect_rate, address, clock_now_ms()))
 		return GATE_OPEN;
-	log_refusal(g, address, "connects too often");
+	log_refusal(address, "connects too often");
 	return GATE_REFUSED;
 }
 

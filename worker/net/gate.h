@@ -12,7 +12,6 @@ struct gate {
 	struct throttle *connects;   /* both shared by all workers */
 	struct tally *addresses;
 	unsigned worker;             /* its page of the tally */
-	uint64_t log_again_ms;       /* refusals are logged once a second */
 };
 
 enum verdict {
