@@ -30,6 +30,8 @@ const WORKERS = 2;
 // Of ends, and of refusals, with one line each that says how many more there were.
 const LINES_A_SECOND = 2 * (20 + 1);
 const LANES = sized(32, 96);
+// A user may have 10,000 files.
+const UPLOADERS = 16;
 const PAIRS = sized(2, 24);
 const SLICE_MS = sized(500, 1000);
 const A_SECOND = 500;
@@ -83,6 +85,9 @@ describe(`malformed input, SEED=${SEED}`, { timeout: 3_000_000 }, () => {
 		const room = await rest(server, 'POST', '/room/create/', ann.token, { users: [bob.id] });
 		assert.equal(room.status, 201, room.body);
 		place = { token: ann.token, user: 'ann', channel: await channel(server, ann), room: room.json.roomId };
+		place.uploaders = [];
+		for (let i = 0; i < UPLOADERS; i++)
+			place.uploaders.push((await person(server, `Uploader ${i}`)).token);
 		others = await bystanders(server, { token: bob.token, every: 5 });
 		onslaught = new Onslaught(server, place, SEED);
 		onslaught.patient = FULL;

@@ -253,7 +253,8 @@ export class Onslaught {
 	// Behind it a preflight that asks for a header of that name: nobody else gets such an answer.
 	async #http(line, input) {
 		const fence = `fence-${input.index}`;
-		line.send(httpBytes(input, this.place.token), `OPTIONS /fence HTTP/1.1\r\nHost: localhost\r\n` +
+		const { uploaders } = this.place;
+		line.send(httpBytes(input, uploaders[input.index % uploaders.length]), `OPTIONS /fence HTTP/1.1\r\nHost: localhost\r\n` +
 			`Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: ${fence}\r\n\r\n`);
 		const statuses = [];
 		const opened = [];
