@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "worker/net/address.h"
+#include "worker/net/conn.h"
 
 static void assert_text(const void *from, size_t len, const char *wanted)
 {
@@ -53,7 +54,7 @@ static void test_others_have_none(void **state UNUSED)
 	struct buf line = { 0 };
 
 	assert_text(&local, sizeof(local), "-");
-	address_field(&line, NULL);
+	conn_describe(NULL, &line);
 	buf_char(&line, '\0');
 	assert_string_equal(line.p, " from=-");
 	buf_fini(&line);

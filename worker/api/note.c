@@ -1,7 +1,7 @@
 /* Refusals that tell of guessing or haste, in the log: who, what, from where; never what was shown. */
 #include "common/log_line.h"
 #include "worker/api/door.h"
-#include "worker/net/address.h"
+#include "worker/net/conn.h"
 
 static bool is_noted(const struct fault *fault)
 {
@@ -43,7 +43,7 @@ void note_request(const struct op *op, const char *route, const struct conn *c, 
 		return;
 	buf_printf(&line, "request %s", route);
 	log_field(&line, "user", op->user.len > 0 ? op->user : op->claimed);
-	address_field(&line, c);
+	conn_describe(c, &line);
 	say(&line, fault);
 	buf_fini(&line);
 }

@@ -13,7 +13,6 @@
 #include "common/log_line.h"
 #include "common/mem.h"
 #include "worker/domain/health.h"
-#include "worker/net/address.h"
 
 enum { GREETING_MS = 10000 };
 
@@ -63,7 +62,7 @@ static void tell(const struct plain *p, enum reason why)
 	buf_z(&line, "websocket");
 	log_field(&line, "user", p->peer.user);
 	log_field(&line, "at", str_z(place_of(p)->api->path));
-	address_field(&line, p->conn);
+	conn_describe(p->conn, &line);
 	buf_printf(&line, " after=%us", (uint32_t)(clock_now_ms() / 1000) - p->began_s);
 	reason_log(why, &line);
 	buf_fini(&line);

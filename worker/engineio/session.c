@@ -14,7 +14,6 @@
 #include "common/log_line.h"
 #include "common/mem.h"
 #include "worker/engineio/transport.h"
-#include "worker/net/address.h"
 
 enum { NOOP_MS = 100, GRACE_MS = 30000, TURN_BATCH = 64 * 1024 };
 
@@ -197,7 +196,7 @@ static void tell(const struct session *s, enum reason why, struct conn *c)
 	if (s->mount->upper->describe != NULL)
 		s->mount->upper->describe(s, &line);
 	buf_printf(&line, " over=%s", s->polling == NULL ? "websocket" : "polling");
-	address_field(&line, c);
+	conn_describe(c, &line);
 	buf_printf(&line, " after=%us", (uint32_t)(clock_now_ms() / 1000) - s->began_s);
 	reason_log(why, &line);
 	buf_fini(&line);

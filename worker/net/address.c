@@ -1,11 +1,8 @@
-/* Who is at the other end of a TCP connection. */
+/* The address of a peer. */
 #include "worker/net/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <string.h>
-
-#include "worker/net/conn.h"
 
 static void put_ipv4(const void *ip, in_port_t port, struct buf *out)
 {
@@ -38,14 +35,4 @@ void address_text(const struct sockaddr_storage *from, struct buf *out)
 		put_ipv6(&at.v6, out);
 	else
 		buf_char(out, '-');
-}
-
-void address_field(struct buf *line, const struct conn *c)
-{
-	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(from);
-	if (c == NULL || getpeername(conn_fd(c), (struct sockaddr *)&from, &len) != 0)
-		from.ss_family = AF_UNSPEC;
-	buf_z(line, " from=");
-	address_text(&from, line);
 }

@@ -92,6 +92,16 @@ int conn_fd(const struct conn *c)
 	return event_get_fd(&c->event);
 }
 
+void conn_describe(const struct conn *c, struct buf *line)
+{
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(from);
+	if (c == NULL || getpeername(conn_fd(c), (struct sockaddr *)&from, &len) != 0)
+		from.ss_family = AF_UNSPEC;
+	buf_z(line, " from=");
+	address_text(&from, line);
+}
+
 /* While the peer's address can still be had. Of clients, those tell who know them. */
 static void tell(struct conn *c, enum reason why)
 {
@@ -101,7 +111,7 @@ static void tell(struct conn *c, enum reason why)
 	if (told || !reason_is_logged(why))
 		return;
 	buf_z(&line, "connection");
-	address_field(&line, c);
+	conn_describe(c, &line);
 	reason_log(why, &line);
 	buf_fini(&line);
 }

@@ -79,6 +79,9 @@ void net_fini(struct net *n);
 /* A new connection over `fd` (taken over), non-blocking; `bytes` were read of it before. */
 struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct conn_vt *vt, struct str bytes);
 int conn_fd(const struct conn *c);
+/* Adds " from=" and the peer's address to a line of the log; "-" when there is no connection (NULL), or the peer has
+ * reset it. Behind a proxy that is the proxy. */
+void conn_describe(const struct conn *c, struct buf *line);
 /* Queues output; it leaves at the end of the turn. */
 void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to);
 void conn_bytes(struct conn *c, struct str bytes);

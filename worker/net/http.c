@@ -10,7 +10,6 @@
 #include "common/json.h"
 #include "common/log_line.h"
 #include "common/mem.h"
-#include "worker/net/address.h"
 
 static const struct {
 	unsigned status;
@@ -275,7 +274,7 @@ static void tell_origin(struct conn *c, const struct head *h)
 	if (!reason_is_logged(REASON_BAD_ORIGIN))
 		return;
 	buf_z(&line, "connection");
-	address_field(&line, c);
+	conn_describe(c, &line);
 	log_field(&line, "origin", head_field(h, "origin"));
 	reason_log(REASON_BAD_ORIGIN, &line);
 	buf_fini(&line);

@@ -10,7 +10,6 @@
 #include "common/id.h"
 #include "common/log_line.h"
 #include "common/mem.h"
-#include "worker/net/address.h"
 
 enum { ATTACHMENT_MS = 30000, ACK_MS = 30000 };
 
@@ -180,7 +179,7 @@ void socket_describe(const struct socket *s, struct buf *line)
 {
 	log_field(line, "user", s->peer.user);
 	log_field(line, "at", s->nsp->name);
-	address_field(line, session_conn(s->session));
+	conn_describe(session_conn(s->session), line);
 }
 
 static void tell(const struct socket *s, const char *what)
