@@ -39,7 +39,7 @@ const THINGS = {
 		'channels', w.worker, `pid-of-16-chars-${i}`, `sid-of-16-chars-${i}`, 120000, '', '']),
 	'room that a session joined': (w) => times(2 * N, (i) => ['room_follow', user(i % N),
 		i < N ? w.own[i] : w.shared, '', `pid-of-16-chars-${i % N}`, 1]),
-	'user online': (w) => times(N, (i) => ['presence_update', w.worker, 0, 1, user(i)]),
+	'user online (with Redis 8: 230)': (w) => times(N, (i) => ['presence_update', w.worker, 0, 1, user(i)]),
 	'user of a lobby room': (w) => times(N, (i) => ['lobby_login', w.worker, `sid-of-16-chars-${i}`, `user${i}`, `room${i % 100}`]),
 };
 
