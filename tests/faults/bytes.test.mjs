@@ -174,7 +174,7 @@ describe('bytes', { timeout: 600_000 }, () => {
 		const people = times(GUESTS, (i) => token({ sub: user(i), username: user(i), name: `Name ${i}` }));
 		await callAll(r, times(GUESTS, (i) => ['user_enter', user(i), `Name ${i}`, user(i), '', '', 1, `x${i}`]));
 		await callAll(r, times(GUESTS, (i) => ['room_add', 'ann', id, user(i)]));
-		const rooms = ids(await callAll(r, times(ROOMS, (i) => ['room_create', user(0), 'group', `g${i}`, 'PRIVATE', ''])))			;
+		const rooms = ids(await callAll(r, times(ROOMS, (i) => ['room_create', user(0), 'group', `g${i}`, 'PRIVATE', ''])));
 		const guests = times(GUESTS, () => null);
 		const steps = {
 			'connection of a user, in no room': () => pool(people, 32, async (one, i) => {
