@@ -155,8 +155,8 @@ static size_t measure(struct reader *rd, struct str bytes)
 		uint64_t size = frame_size(bytes);
 		if (size == 0)
 			return 0;
-		/* An oversized control frame goes on as it is: wslay refuses it at its header. */
-		if (is_control(bytes) && size <= 2 + 4 + CONTROL_MAX && bytes.len < size)
+		/* One that says its length in more than seven bits goes on as it is: wslay refuses it at its header. */
+		if (is_control(bytes) && ((unsigned char)bytes.p[1] & 0x7f) <= CONTROL_MAX && bytes.len < size)
 			return 0;
 		count_fragment(rd, bytes);
 		rd->frame_left = size;
