@@ -202,7 +202,7 @@ describe('channels', { timeout: 900_000 }, () => {
 			crowd.push(one);
 			homes.add(workerOfChatter(server, one));
 			return homes.size === 4;
-		}, 'client on every worker', { every: 0 });
+		}, 'client on every worker', { every: 0, ms: 60_000 });
 		for (const one of crowd)
 			assert.equal((await one.ask('join_channel', { channelId: id })).ok, true);
 		for (const [n, one] of crowd.entries())

@@ -33,7 +33,7 @@ describe('a killed worker', { timeout: 300_000 }, () => {
 				crowd.push(one);
 				homes.push(workerOfChatter(server, one));
 				return crowd.length >= CLIENTS && new Set(homes).size === 4;
-			}, 'client on every worker', { every: 0 });
+			}, 'client on every worker', { every: 0, ms: 60_000 });
 			for (const one of crowd)
 				assert.equal((await one.ask('join_channel', { channelId: id })).ok, true);
 			const victim = homes[0];

@@ -403,7 +403,7 @@ describe('gateway', { timeout: 900_000 }, () => {
 			crowd.push(one);
 			homes.add(workerOfChatter(server, one));
 			return homes.size === 4;
-		}, 'client on every worker', { every: 0 });
+		}, 'client on every worker', { every: 0, ms: 60_000 });
 		for (const [n, one] of crowd.entries())
 			await succeed(one, 'sendMessage', { room: name, text: `from ${n}` });
 		for (const one of crowd) {

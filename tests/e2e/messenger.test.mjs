@@ -768,6 +768,7 @@ describe('messenger in time', { timeout: 300_000, concurrency: true }, () => {
 			await crowd.exec();
 			assert.equal((await rest(server, 'DELETE', '/login/delete', eve.token)).status, 200);
 			const one = await sit(server, ann);
+			await until(async () => await control.sismember('online', ann.id), 'Ann online');
 			// Whoever was here before may still be leaving.
 			const online = new Set(await control.smembers('online'));
 			const all = [];

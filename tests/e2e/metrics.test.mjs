@@ -64,7 +64,7 @@ describe('metrics', { timeout: 300_000 }, () => {
 			crowd.push(one);
 			homes.push(workerOfChatter(server, one));
 			return new Set(homes).size === WORKERS;
-		}, 'client on every worker', { every: 0 });
+		}, 'client on every worker', { every: 0, ms: 60_000 });
 		for (const one of crowd)
 			assert.equal((await one.ask('join_channel', { channelId: id })).ok, true);
 		return { crowd, homes };

@@ -372,7 +372,7 @@ describe('notifications', { timeout: 600_000 }, () => {
 				crowd.push(await listen(server, bob));
 				const homes = new Set(crowd.map(({ localPort }) => server.workerOf(localPort)));
 				return crowd.length >= 8 && homes.size === 4;
-			}, 'client on every worker', { every: 0 });
+			}, 'client on every worker', { every: 0, ms: 60_000 });
 			const contents = Array.from({ length: 50 }, (_, n) => `n ${n}`);
 			for (const content of contents)
 				await say(server, ann, id, content);
