@@ -97,14 +97,14 @@ static struct conn *take_connection(struct worker *w, int fd, unsigned listener,
 
 static void admit(struct worker *w, int fd, unsigned listener, const struct sockaddr_storage *from)
 {
-	uint32_t address;
-	const enum verdict verdict = gate_accept(&w->gate, from, &address);
+	uint32_t slot;
+	const enum verdict verdict = gate_accept(&w->gate, from, &slot);
 	if (verdict == GATE_SHUT) {
 		close(fd);
 		return;
 	}
 	struct conn *c = take_connection(w, fd, listener, STR_NONE);
-	c->address = address;
+	c->gate_slot = slot;
 	c->throttled = verdict == GATE_REFUSED;
 }
 
@@ -224,7 +224,7 @@ static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
 	int n;
 	while ((n = chan_recv(fd, &m, &w->message)) > 0) {
 		if (m.type == CHAN_CONN && m.fd >= 0 && m.number >= 0 && m.number < (int)conf.n_listens)
-			take_connection(w, m.fd, (unsigned)m.number, m.bytes)->address =
+			take_connection(w, m.fd, (unsigned)m.number, m.bytes)->gate_slot =
 				gate_take_over(&w->gate, m.fd);
 		else if (m.fd >= 0)
 			close(m.fd);

@@ -67,8 +67,8 @@ local function sweep_expired(now)
 end
 
 -- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending (of accounts,
--- rooms, and messages beyond history_max). Nobody
--- is declared dead for the time in which there was no call of this at all (AWAY_MS).
+-- rooms, and messages beyond history_max). Nobody is declared dead for the time in which there was no call
+-- of this at all (AWAY_MS).
 -- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, trimming, and those of the
 --   accounts, rooms and messages that go
 -- args: lease_ms name…

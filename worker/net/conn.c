@@ -130,7 +130,7 @@ void conn_close(struct conn *c, enum reason why)
 	c->vt->closed(c, why);
 	tell(c, why);
 	close(fd);
-	gate_left(c->net->gate, c->address);
+	gate_left(c->net->gate, c->gate_slot);
 	c->net->queued -= c->out.bytes;
 	outq_fini(&c->out);
 	buf_fini(&c->in);

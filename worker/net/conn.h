@@ -68,7 +68,7 @@ struct conn {
 	bool deferred : 1;   /* WebSocket: its input waits until the peer has read more */
 	bool told : 1;       /* the log knows of its end */
 	bool throttled : 1;  /* its address connects too often, or has too many: it is told so, and closed */
-	uint32_t address;    /* where gate.c counts it; 0: nowhere */
+	uint32_t gate_slot;  /* where gate.c counts it; 0: nowhere */
 };
 
 enum { NET_INPUT = 64 * 1024 };
