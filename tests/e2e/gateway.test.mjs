@@ -230,7 +230,7 @@ describe('gateway', { timeout: 900_000 }, () => {
 
 	test('a token that expires ends its socket', wait, async () => {
 		const id = unique('brief');
-		const one = await come(server, { token: token({ sub: id, exp: Math.floor(Date.now() / 1000) + 2 }) });
+		const one = await come(server, { token: token({ sub: id, exp: Math.floor(Date.now() / 1000) + 5 }) });
 		assert.deepEqual(await one.next('accessDenied'), { message: 'Authentication failed' });
 		assert.equal(await one.disconnected(), 'io server disconnect');
 	});

@@ -689,7 +689,7 @@ describe('messenger in time', { timeout: 300_000, concurrency: true }, () => {
 
 		for (const travel of Object.keys(TRAVEL)) {
 			test(`${travel}: a token that expires ends its socket`, wait, async () => {
-				const exp = inSeconds(3);
+				const exp = inSeconds(5);
 				const ann = await person(server, 'Ann', { exp });
 				const one = await sit(server, ann, { travel, reconnection: true });
 				assert.deepEqual(await one.next('auth-failed'), { message: 'Authentication failed' });

@@ -364,14 +364,14 @@ export const PROVOKED = {
 		how: 'the token of a stock client', sees: ['io server disconnect'],
 		clients: { CLIENT_GONE: 1 }, sockets: { EXPIRED: 1 },
 		async by({ server, ann }) {
-			const brief = token({ sub: ann.id, name: 'Ann', exp: Math.floor(Date.now() / 1000) + 2 });
+			const brief = token({ sub: ann.id, name: 'Ann', exp: Math.floor(Date.now() / 1000) + 5 });
 			return ending(await enter(server, { token: brief }));
 		},
 	}, {
 		how: 'that of a plain WebSocket', sees: { code: 1008, reason: 'BadToken' },
 		clients: { EXPIRED: 1 }, sockets: { EXPIRED: 1 }, tcp: { EXPIRED: 1 },
 		async by({ server, ann }) {
-			const brief = token({ sub: ann.id, name: 'Ann', exp: Math.floor(Date.now() / 1000) + 2 });
+			const brief = token({ sub: ann.id, name: 'Ann', exp: Math.floor(Date.now() / 1000) + 5 });
 			return (await listen(server, { token: brief })).closed();
 		},
 	}],
