@@ -31,6 +31,15 @@ function strange(answer) {
 			['$1\r\nx\r\n', ':-1\r\n', '$0\r\n\r\n', '$20\r\n99999999999999999999\r\n'][i % 4]));
 }
 
+// A message whose text is replaced; what else comes on a subscription is as it was.
+const spoilt = (text) => (bytes) => {
+	if (!bytes.includes('$7\r\nmessage\r\n'))
+		return bytes;
+	const begin = bytes.lastIndexOf('\r\n', bytes.length - 3) + 2;
+	const told = text(bytes.toString('latin1', begin, bytes.length - 2));
+	return Buffer.concat([bytes.subarray(0, begin), Buffer.from(`${told}\r\n`, 'latin1')]);
+};
+
 // `lies`: in its form the answer is one, so that not everybody can tell that it is none.
 const FAULTS = [
 	{ name: 'junk', answer: () => 'HTTP/1.1 400 Bad Request\r\n\r\n' },
@@ -64,6 +73,10 @@ const FAULTS = [
 	{ name: 'an error in the middle of a pipeline', answer: () => '-MISCONF x\r\n', kind: 'MISCONF', first: 3 },
 	{ name: 'a byte at a time', drip: true, harmless: true },
 	{ name: 'silence', silent: true, harmless: true },
+	{ name: 'messages that are no events', answer: spoilt((text) => 'x'.repeat(text.length)), lies: true,
+		on: ['subscriptions'] },
+	{ name: 'events with a broken end', answer: spoilt((text) => text.replace(/..$/, '"x')), lies: true,
+		on: ['subscriptions'] },
 	{ name: 'accepted and closed', hangUp: true, on: KINDS },
 	{ name: 'refused', refuse: true, on: KINDS },
 	{ name: 'a string without end', endless: '$536870913\r\n', giant: true },

@@ -133,6 +133,7 @@ class Link {
 		this.redis.faults += 1;
 		if (fault.cut) {
 			this.near.write(answer.subarray(0, Math.ceil(answer.length / 2)), () => this.cut());
+			this.#lying = true;
 		} else if (fault.drip) {
 			this.#drip(answer);
 		} else if (fault.endless) {

@@ -95,7 +95,7 @@ void hub_here_all(struct hub *h)
 
 /* --- what feeds bring ------------------------------------------------------------------------ */
 
-static void on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
+static bool on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 {
 	struct hub *h = ctx;
 	struct topic *t = CONTAINER_OF(f, struct topic, feed);
@@ -103,9 +103,10 @@ static void on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 	struct feed_event e;
 
 	if (topic_is_unused(t))
-		return;
-	topic_keep(t, json);
-	if (event_read(json, &arena, &e)) {
+		return true;
+	const bool readable = event_read(json, &arena, &e);
+	if (readable) {
+		topic_keep(t, json);
 		e.stamp = stamp;
 		if (e.feed.p != NULL)
 			t = topic_get(h, e.feed);
@@ -115,6 +116,7 @@ static void on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 		log_warn("feed %.*s: an event that cannot be read", STR_ARG(f->name));
 	}
 	arena_fini(&arena);
+	return readable;
 }
 
 void hub_hear(struct hub *h, struct str feed, struct str json)

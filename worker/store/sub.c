@@ -141,8 +141,13 @@ static bool channel_take(struct sub *s, struct channel *ch, uint64_t stamp, uint
 		if (ch->feed == NULL)
 			return true;
 	}
+	const uint64_t stood = ch->feed->last;
 	ch->feed->last = stamp;
-	s->owner->event(s->ctx, ch->feed, stamp, json);
+	/* Unread from the log it is passed over; what came live may have been spoilt on its way. */
+	if (!s->owner->event(s->ctx, ch->feed, stamp, json) && stamp > ch->covered) {
+		ch->feed->last = stood != 0 ? stood : prev;
+		channel_want(s, ch, 0);
+	}
 	return true;
 }
 
@@ -317,6 +322,16 @@ bool feed_message(struct str *text, uint64_t *prev, uint64_t *stamp)
 	       text->len > 0;
 }
 
+/* What it was is in the log, if it was anything. */
+static void message_spoilt(struct sub *s, struct channel *ch)
+{
+	if (clock_now_ms() >= s->log_again_ms)
+		log_warn("feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
+	s->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
+	if (ch->feed->last != 0)
+		channel_want(s, ch, 0);
+}
+
 static void message_came(struct sub *s, const redisReply *reply)
 {
 	struct channel *ch = map_get(&s->by_name, element(reply, 1));
@@ -326,13 +341,12 @@ static void message_came(struct sub *s, const redisReply *reply)
 	if (ch == NULL || ch->feed == NULL)
 		return;
 	if (!ch->feed->logged) {
-		s->owner->event(s->ctx, ch->feed, 0, text);
+		if (!s->owner->event(s->ctx, ch->feed, 0, text))
+			s->owner->gap(s->ctx, ch->feed, 0);
 		return;
 	}
 	if (!feed_message(&text, &prev, &stamp)) {
-		if (clock_now_ms() >= s->log_again_ms)
-			log_warn("feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
-		s->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
+		message_spoilt(s, ch);
 		return;
 	}
 	if (stamp > s->refills.read)

@@ -26,8 +26,9 @@ struct feed {
 struct sub_owner {
 	/* The feed is live: what is published from now on comes. After an open, or after a new start. */
 	void (*live)(void *ctx, struct feed *f);
-	/* One event: its stamp (0 on a feed without a log) and its JSON, borrowed for the call. */
-	void (*event)(void *ctx, struct feed *f, uint64_t stamp, struct str json);
+	/* One event: its stamp (0 on a feed without a log) and its JSON, borrowed for the call. False: it
+	 * cannot be read, and nothing was done; unless it comes from the log, it comes again from there. */
+	bool (*event)(void *ctx, struct feed *f, uint64_t stamp, struct str json);
 	/* Events after `stood`, up to which all were handed over, are gone for good (log trimmed, or Redis
 	 * lost data); f->last is where it goes on, perhaps before that. For a feed without a log: the connection was away, read the state anew. */
 	void (*gap)(void *ctx, struct feed *f, uint64_t stood);
