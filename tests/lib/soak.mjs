@@ -79,6 +79,11 @@ export class Soak {
 			await sleep(this.below(2 * STEP_MS));
 		}
 		await Promise.all(this.under_way);
+		// Else there might be nobody to compare with.
+		while (!this.any(({ mute }) => !mute)) {
+			await this.enter().catch(() => {});
+			await sleep(STEP_MS);
+		}
 	}
 
 	async come(api, user, auth) {
