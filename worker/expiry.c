@@ -5,15 +5,24 @@
 
 enum { SECOND_MS = 1000 };
 
+/* A clock that nobody has set may be before 1970, too. */
+static struct list *slot_of(struct expiries *all, int64_t s)
+{
+	return &all->slots[(uint64_t)s % EXPIRY_SLOTS];
+}
+
+/* One that is not due is in the slot of another second if the clock was put back just before it was set. */
 static void expire_slot(struct expiries *all, struct list *slot, int64_t now)
 {
 	struct list due;
 	list_init(&due);
 	LIST_EACH(slot, link) {
-		if (LIST_OF(link, struct expiry, link)->at_s > now)
+		const int64_t at_s = LIST_OF(link, struct expiry, link)->at_s;
+		struct list *to = at_s <= now ? &due : slot_of(all, at_s);
+		if (to == slot)
 			continue;
 		list_remove(link);
-		list_push(&due, link);
+		list_push(to, link);
 	}
 	while (!list_empty(&due)) {
 		struct expiry *e = LIST_OF(due.next, struct expiry, link);
@@ -30,7 +39,7 @@ static void on_second(struct deadline *d)
 	bool jumped = now - all->looked_s > EXPIRY_SLOTS || now < all->looked_s;
 	int64_t from = jumped ? now - EXPIRY_SLOTS + 1 : all->looked_s + 1;
 	for (int64_t t = from; t <= now; t++)
-		expire_slot(all, &all->slots[t % EXPIRY_SLOTS], now);
+		expire_slot(all, slot_of(all, t), now);
 	all->looked_s = now;
 	deadline_set(&all->second, d);
 }
@@ -56,7 +65,7 @@ void expiry_set(struct expiries *all, struct expiry *e, int64_t at_s)
 	list_remove(&e->link);
 	e->at_s = at_s;
 	if (at_s != 0)
-		list_push(&all->slots[found_s % EXPIRY_SLOTS], &e->link);
+		list_push(slot_of(all, found_s), &e->link);
 }
 
 void expiry_clear(struct expiry *e)
