@@ -1,5 +1,6 @@
 /* Removes uploaded files: Redis forgets one first and names it here, and hears when it is gone. Beginnings of
- * files that nobody has written to for an hour are of a worker, here or on another host, that died. */
+ * files that nobody has written to for a day are of a worker, here or on another host, that died; a day, since the clock
+ * of the file system may be another's, and may be set. */
 #include "master/removal.h"
 
 #include <dirent.h>
@@ -15,7 +16,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-enum { AT_ONCE = 50, ID_DIGITS = 32, SCAN_EVERY_MS = 600000, ABANDONED_S = 3600, PATH_SIZE = 600 };
+enum { AT_ONCE = 50, ID_DIGITS = 32, SCAN_EVERY_MS = 600000, ABANDONED_S = 86400, PATH_SIZE = 600 };
 
 static bool is_id(const char *text)
 {

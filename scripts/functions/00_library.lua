@@ -179,9 +179,11 @@ local passwords = {}
 function passwords.check(subject, limit)
 	limit = tonumber(limit) or 0
 	if limit < 1 then return end
-	local oldest = redis.call('LINDEX', 'wrong:' .. subject, limit - 1)
-	local left = oldest and oldest + WRONG_MS - now_ms() or 0
-	if left > 0 then refuse('RATE', text(math.ceil(left / 1000))) end
+	local oldest = tonumber(redis.call('LINDEX', 'wrong:' .. subject, limit - 1) or 0)
+	local now = now_ms()
+	local left = oldest + WRONG_MS - now
+	-- Those that are still to come were before the clock was put back: nobody waits until it is there again.
+	if left > 0 and oldest <= now then refuse('RATE', text(math.ceil(left / 1000))) end
 end
 
 -- What give_back wants of this try; "" without a limit.

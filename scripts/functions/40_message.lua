@@ -104,12 +104,14 @@ local function message_sent(user, cid, want)
 	return m, r
 end
 
--- Takes one from the user's bucket: `burst` at most, `rate` come back a second.
+-- Takes one from the user's bucket: `burst` at most, `rate` come back a second. Where the clock was put back,
+-- one comes at once, and with it the new time.
 local function take_token(u, rate, burst, now)
 	rate, burst = tonumber(rate) or 0, tonumber(burst) or 0
 	if rate <= 0 then return end
 	local full = math.max(burst, 1)
-	local come = math.max(0, now - (u.refilled or now)) * rate / 1000
+	local passed = now - (u.refilled or now)
+	local come = passed < 0 and 1 or passed * rate / 1000
 	local tokens = math.min(full, (u.tokens or full) + come)
 	if tokens < 1 then refuse('RATE', text(math.ceil((1 - tokens) / rate))) end
 	redis.call('HSET', user_key(u.id), 'tokens', string.format('%.6f', tokens - 1),

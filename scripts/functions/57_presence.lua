@@ -74,6 +74,15 @@ writes('presence_update', function(worker, limit, n, ...)
 	return { text(#ids) }
 end)
 
+-- Who is to leave later than LEAVING_MS from now has been away since before the clock was put back: that time
+-- begins again.
+local function leaving_hasten(now, most)
+	local ends = text(now + LEAVING_MS)
+	for _, id in ipairs(redis.call('ZRANGE', 'leaving', '(' .. ends, '+inf', 'BYSCORE', 'LIMIT', 0, most)) do
+		redis.call('ZADD', 'leaving', ends, id)
+	end
+end
+
 -- Those who have been away for LEAVING_MS are offline.
 -- keys: leaving, online, user:ID, clock, epoch
 -- args: limit(announced to all while no more than that were online) most("" or not given: TELL_CHUNK)
@@ -82,7 +91,9 @@ end)
 -- errors: none
 writes('presence_tell', function(limit, most)
 	limit, most = tonumber(limit) or 0, tonumber(most) or TELL_CHUNK
-	local due = redis.call('ZRANGE', 'leaving', '-inf', text(now_ms()), 'BYSCORE',
+	local now = now_ms()
+	leaving_hasten(now, most)
+	local due = redis.call('ZRANGE', 'leaving', '-inf', text(now), 'BYSCORE',
 		'LIMIT', 0, most + 1)
 	local told = math.min(most, #due)
 	for i = 1, told do

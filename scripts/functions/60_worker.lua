@@ -46,13 +46,15 @@ local function lease(name, ends)
 	return redis.call('SREM', 'unleased', name) == 1 or not before or before == '0'
 end
 
--- If nobody has renewed any lease for a while, then nobody could: all get the time again that they lost.
+-- If nobody has renewed any lease for a while, then nobody could: all get the time again that they lost; or
+-- the clock was put forward, which looks the same. If it was put back, none lasts until it is there again.
 local function leases_excuse(now, ends)
 	local last = redis.call('GET', 'leased')
 	redis.call('SET', 'leased', text(now))
-	if not last or now - last <= AWAY_MS then return end
+	local passed = now - (last or now)
+	if passed >= 0 and passed <= AWAY_MS then return end
 	for _, name in ipairs(redis.call('ZRANGE', 'workers', '(0', '+inf', 'BYSCORE')) do
-		redis.call('ZADD', 'workers', 'XX', 'GT', ends, name)
+		redis.call('ZADD', 'workers', 'XX', passed < 0 and 'LT' or 'GT', ends, name)
 	end
 end
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { postArguments, useRedis } from './harness.mjs';
 
-const { server, fcall, fcallRo, first, refused, published, user, group, direct, post } = useRedis();
+const { server, fcall, fcallRo, first, refused, refusedEmpty, published, user, group, direct, post } = useRedis();
 
 beforeEach(async () => {
 	for (const [id, username] of [['a', 'Ann'], ['b', 'Bob'], ['e', 'Eve']])
@@ -63,9 +63,8 @@ test('who may not post, and to whom', async () => {
 
 test('a post that is too fast makes no room', async () => {
 	const limit = { rate: 1, burst: 1 };
-	await server.redis.hset('user:a', 'tokens', '0', 'refilled', String(Date.now() + 60000));
 	await published();
-	await refused('RATE 1', ...directArguments('a', 'bob', 'x', limit));
+	await refusedEmpty('a', 'RATE 1', ...directArguments('a', 'bob', 'x', limit));
 	assert.equal(await rooms(), 0);
 	assert.deepEqual(await published(), []);
 	await refused('NOUSER other', ...directArguments('a', 'nobody', 'x', limit));

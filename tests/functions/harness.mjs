@@ -12,6 +12,11 @@ import Redis from 'ioredis';
 
 const FUNCTIONS = fileURLToPath(new URL('../../scripts/functions/', import.meta.url));
 const MARK = 'test:mark';
+const EMPTY_BUCKET = `
+	local t = redis.call('TIME')
+	local ms = string.format('%d', t[1] * 1000 + math.floor(t[2] / 1000))
+	redis.call('HSET', KEYS[1], 'tokens', '0', 'refilled', ms)
+	return ms`;
 
 export function assembled() {
 	const files = readdirSync(FUNCTIONS).filter((name) => name.endsWith('.lua')).sort();
@@ -113,6 +118,13 @@ export function useRedis(options) {
 				return true;
 			});
 			assert.deepEqual(await state(server.redis), before, 'a refusal writes nothing');
+		},
+		// Refused with an empty bucket, which is emptied along with it, or time would go by in between.
+		async refusedEmpty(user, refusal, name, ...args) {
+			const [[, ms], [error]] = await server.redis.multi()
+				.eval(EMPTY_BUCKET, 1, `user:${user}`).fcall(name, 0, ...args.map(String)).exec();
+			assert.equal(error?.message, refusal);
+			assert.deepEqual(await server.redis.hmget(`user:${user}`, 'tokens', 'refilled'), ['0', ms]);
 		},
 		published: () => server.published(),
 		async user(id, username = id) {

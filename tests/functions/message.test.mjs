@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { postArguments, useRedis } from './harness.mjs';
 
-const { server, fcall, fcallRo, first, refused, published, user, group, channel, direct, post } = useRedis();
+const { server, fcall, fcallRo, first, refused, refusedEmpty, published, user, group, channel, direct, post } =
+	useRedis();
 const parsed = ([head, ...list]) => [head, ...list.map((json) => JSON.parse(json))];
 const contents = (reply) => parsed(reply).slice(1).map((m) => m.content);
 const DELETED = '[This message was deleted]';
@@ -110,13 +111,11 @@ test('a repeated clientMessageId answers the first message', async () => {
 
 test('posts are limited by a bucket for each user', async () => {
 	const g = await group('ann', 'bob'), limit = { rate: 2, burst: 3 };
-	const refuse = (refusal, rest = limit) => refused(refusal, 'message_post', ...postArguments('ann', g, 'x', rest));
 	for (let i = 0; i < 3; i++)
 		await post('ann', g, 'x', limit);
-	// Time stands still only for a bucket that thinks it was filled in the future.
-	const later = String(Date.now() + 60000);
 	const bucket = (tokens, refilled) => server.redis.hset('user:ann', 'tokens', tokens, 'refilled', refilled);
-	await bucket('0.000000', later);
+	const refuse = (refusal, rest = limit) =>
+		refusedEmpty('ann', refusal, 'message_post', ...postArguments('ann', g, 'x', rest));
 	await refuse('RATE 1');
 	await refuse('RATE 10', { rate: 0.1, burst: 1 });
 	await post('bob', g, 'x', limit);
@@ -128,6 +127,18 @@ test('posts are limited by a bucket for each user', async () => {
 	for (let i = 0; i < 3; i++)
 		await post('ann', g, 'x', limit);
 	assert.ok(Number(await server.redis.hget('user:ann', 'tokens')) < 1, 'never more than the burst');
+});
+
+test('a clock that was put back lets one more through, and goes on from there', async () => {
+	const g = await group('ann'), { redis } = server;
+	await redis.hset('user:ann', 'tokens', '0.000000', 'refilled', Date.now() + 3600000);
+	await post('ann', g, 'x', { rate: 0.001, burst: 3 });
+	const [tokens, refilled] = await redis.hmget('user:ann', 'tokens', 'refilled');
+	assert.equal(tokens, '0.000000');
+	assert.ok(Math.abs(refilled - Date.now()) < 60000);
+	await redis.hset('user:ann', 'tokens', '3.000000', 'refilled', Date.now() + 3600000);
+	await post('ann', g, 'x', { rate: 0.001, burst: 3 });
+	assert.equal(await redis.hget('user:ann', 'tokens'), '2.000000', 'never more than the burst');
 });
 
 test('history is kept up to a number of messages', async () => {
@@ -252,8 +263,7 @@ test('forwarding', async () => {
 	assert.deepEqual(await fcall(...sentCopy), await fcall(...sentCopy), 'also when it is asked for again');
 	await fcall('user_delete', 'eve');
 	await refused('FORBIDDEN targetRoom', ...forward('bob', d, 'direct'));
-	await server.redis.hset('user:bob', 'tokens', '0', 'refilled', String(Date.now() + 60000));
-	await refused('RATE 1', ...forward('bob', g, '', '', 1));
+	await refusedEmpty('bob', 'RATE 1', ...forward('bob', g, '', '', 1));
 	await fcall('message_delete', 'ann', m.id, g, '');
 	await refused('MSGDELETED message', ...forward('bob', g, ''));
 	await refused('NOMESSAGE message', 'message_forward', 'bob', 'm1', g, '', g, '', '', 0, 0, 0, 0);

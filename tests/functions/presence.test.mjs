@@ -262,3 +262,26 @@ test('what a worker says after it was swept does not stay for ever', async () =>
 	await come(W, ['u1']);
 	assert.deepEqual(await fcall('worker_lease', 10000, W), ['0', '0']);
 });
+
+test('who left before the clock was put back is told to be offline in seconds, all the same', async () => {
+	const ids = ['ann', 'bob', 'carl'];
+	await users(...ids);
+	await come(W, ids);
+	await go(W, ids);
+	await published();
+	const { redis } = server, hour = 3600000;
+	const [[, soon]] = [await redis.zrange('leaving', 0, 0, 'WITHSCORES')];
+	for (const id of ids)
+		await redis.zadd('leaving', Number(soon) + hour, id);
+	await come(W, ['bob']);
+	assert.deepEqual(await tell(100, 1), ['0', '0']);
+	assert.deepEqual(await tell(100, 1), ['0', '0']);
+	const scores = await redis.zrange('leaving', 0, -1, 'WITHSCORES');
+	assert.deepEqual([scores[0], scores[2]].sort(), ['ann', 'carl']);
+	for (const score of [scores[1], scores[3]])
+		assert.ok(Math.abs(score - Date.now() - 5000) < 5000, 'they have their time');
+	await published();
+	await timePasses();
+	assert.deepEqual(await tell(), ['2', '0']);
+	assert.deepEqual((await news()).length, 4);
+});

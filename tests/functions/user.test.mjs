@@ -113,6 +113,15 @@ test('tries shut out the right password for a minute, unless they were right', a
 	await refused('RATE 60', 'password_try', 'nobody', 1);
 });
 
+test('tries before the clock was put back shut nobody out until it is there again', async () => {
+	await fcall('user_create', 'bob', '', '', 'h');
+	for (let i = 0; i < 3; i++)
+		await server.redis.lpush('wrong:bob', Date.now() + 3600000);
+	for (let i = 0; i < 3; i++)
+		assert.equal((await fcall('password_try', 'bob', 3))[2], 'h');
+	await refused('RATE 60', 'password_try', 'bob', 3);
+});
+
 test('users are listed by name in pages', async () => {
 	for (const name of ['Zoe', 'ann', 'Bob', 'carl'])
 		await user(`id-${name}`, name);

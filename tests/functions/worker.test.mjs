@@ -91,6 +91,26 @@ test('nobody is dead because Redis or all masters were away', async () => {
 	assert.equal(await redis.exists('workers'), 0);
 });
 
+test('no lease lasts until a clock that was put back is there again', async () => {
+	const { redis } = server, hour = 3600000;
+	await fcall('worker_lease', 10000, 'mine', 'dead', 'swept');
+	await redis.zadd('workers', Date.now() + hour, 'mine', Date.now() + hour, 'dead', 0, 'swept');
+	await redis.set('leased', Date.now() + hour);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'mine'), ['1', '0'], 'what was begun is ended');
+	for (const name of ['mine', 'dead'])
+		assert.ok(Math.abs(await redis.zscore('workers', name) - Date.now() - 10000) < 2000, name);
+	assert.ok(Math.abs(await redis.get('leased') - Date.now()) < 2000);
+});
+
+test('a clock that was put forward declares nobody dead', async () => {
+	const { redis } = server, hour = 3600000;
+	await fcall('worker_lease', 10000, 'mine', 'theirs');
+	await redis.zadd('workers', Date.now() - hour + 8000, 'mine', Date.now() - hour + 8000, 'theirs');
+	await redis.set('leased', Date.now() - hour);
+	assert.deepEqual(await fcall('worker_lease', 10000, 'mine'), ['0', '0']);
+	assert.deepEqual((await redis.zrange('workers', 0, -1)).sort(), ['mine', 'theirs']);
+});
+
 test('a deleted account leaves its rooms, and each hears it once', async () => {
 	for (const id of ['ann', 'bob'])
 		await user(id, `${id}1`);
