@@ -99,7 +99,7 @@ test-unit test-functions test-wire test-e2e test-faults test-fuzz: test-%: ## ru
 faults: ## run the faults at their whole size, checked and as released (half an hour)
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory -s SANITIZE=address,undefined test-binaries
-	@$(MAKE) --no-print-directory -s all build/release/tables
+	@$(MAKE) --no-print-directory -s all build/release/tables build/release/clock.so
 	@FULL=1 CONFAB_VARIANT=address-undefined scripts/test faults
 	@FULL=1 CONFAB_VARIANT=release scripts/test faults
 
@@ -128,5 +128,6 @@ help: ## this list
 -include tests/bench/rules.mk
 -include tests/fuzz/rules.mk
 -include tests/tables/rules.mk
+-include tests/faults/rules.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .PHONY: all asan clean conformance faults format help layers lint run sample test test-binaries tsan unit-binaries web

@@ -14,12 +14,12 @@ export function redis(server) {
 
 // A redis-server for several hosts, as an operator runs it.
 export class RedisChild {
-	static async start() {
+	static async start({ env = {} } = {}) {
 		const child = new RedisChild();
 		child.port = await freePort();
 		child.dir = mkdtempSync(path.join(tmpdir(), 'redis-'));
 		child.process = spawn('redis-server', ['--port', child.port, '--bind', '127.0.0.1', '--dir', child.dir,
-			'--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'], { stdio: 'ignore' });
+			'--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'], { stdio: 'ignore', env: { ...process.env, ...env } });
 		child.ended = new Promise((resolve) => child.process.once('exit', resolve));
 		process.once('exit', () => child.process.kill('SIGKILL'));
 		await until(() => child.connect().then((r) => r.disconnect()).then(() => true), 'Redis');
