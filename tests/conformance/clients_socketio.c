@@ -326,8 +326,11 @@ static const struct step blob3 = { 3, is_binary, 1, "blob3-ack" };
 static void put_query(struct json_out *j, struct op *op, struct str query)
 {
 	struct str name, value;
+	enum query_pair pair;
 	json_open(j, '{');
-	while (query_next(&op->arena, &query, &name, &value)) {
+	while ((pair = query_next(&op->arena, &query, &name, &value)) != QUERY_END) {
+		if (pair == QUERY_MALFORMED)
+			continue;
 		json_str(j, name);
 		buf_char(j->to, ':');
 		j->comma = false;

@@ -54,11 +54,14 @@ static void use(const struct head *h)
 {
 	struct arena a = { 0 };
 	struct str rest = h->query, name, value;
+	enum query_pair pair;
 	bool ok;
 
 	percent_decode(&a, h->path, false, &ok);
-	while (query_next(&a, &rest, &name, &value))
+	while ((pair = query_next(&a, &rest, &name, &value)) != QUERY_END) {
+		CHECK((pair == QUERY_PAIR) == (name.p != NULL && value.p != NULL));
 		CHECK(utf8_valid(name) && utf8_valid(value) && !str_has(value, '\0'));
+	}
 	query_get(&a, h->query, "sid");
 	head_has_token(h, "connection", "upgrade");
 	arena_fini(&a);

@@ -123,10 +123,12 @@ static void decode_query(struct str query, struct arena *a)
 	struct shape s = { .flag = false };
 	struct fault why = { 0 };
 	struct str name, value;
+	enum query_pair pair;
 	enum err e = ERR_OK;
 
-	while (e == ERR_OK && query_next(a, &query, &name, &value))
-		e = schema_put_text(schema, name, value, a, &s, &why);
+	while (e == ERR_OK && (pair = query_next(a, &query, &name, &value)) != QUERY_END)
+		if (pair == QUERY_PAIR)
+			e = schema_put_text(schema, name, value, a, &s, &why);
 	if (e != ERR_OK) {
 		check_fault(e, &why);
 		return;

@@ -482,7 +482,8 @@ static void test_percent_decode(void **state UNUSED)
 static void test_query(void **state UNUSED)
 {
 	struct arena a = { 0 };
-	struct str query = STR("&EIO=4&t%72ansport=polling&bad=%zz&flag&x=a=b&name=J%C3%B6+B&%zz=1&x=2");
+	struct str query = STR("&EIO=4&t%72ansport=polling&bad=%zz&flag&x=a=b&name=J%C3%B6+B&%zz=1&x=2"
+	                       "&&=3&zero=%00&%ff=%ff&");
 	assert_str(query_get(&a, query, "EIO"), "4");
 	assert_str(query_get(&a, query, "transport"), "polling");
 	assert_str(query_get(&a, query, "x"), "a=b");
@@ -492,13 +493,41 @@ static void test_query(void **state UNUSED)
 	assert_null(query_get(&a, query, "bad").p);
 	assert_null(query_get(&a, query, "eio").p);
 	assert_null(query_get(&a, STR_NONE, "EIO").p);
-	static const char *const names[] = { "EIO", "transport", "flag", "x", "name", "x" };
+	static const struct {
+		enum query_pair pair;
+		const char *name, *value;    /* NULL: it cannot be decoded */
+	} rows[] = {
+		{ QUERY_PAIR, "EIO", "4" },
+		{ QUERY_PAIR, "transport", "polling" },
+		{ QUERY_MALFORMED, "bad", NULL },
+		{ QUERY_PAIR, "flag", "" },
+		{ QUERY_PAIR, "x", "a=b" },
+		{ QUERY_PAIR, "name", "J\xc3\xb6 B" },
+		{ QUERY_MALFORMED, NULL, "1" },
+		{ QUERY_PAIR, "x", "2" },
+		{ QUERY_PAIR, "", "3" },
+		{ QUERY_MALFORMED, "zero", NULL },
+		{ QUERY_MALFORMED, NULL, NULL },
+	};
 	struct str name, value;
-	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		assert_true(query_next(&a, &query, &name, &value));
-		assert_str(name, names[i]);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(query_next(&a, &query, &name, &value), rows[i].pair);
+		assert_str(name, rows[i].name);
+		assert_str(value, rows[i].value);
+		assert_int_equal(name.p == NULL, rows[i].name == NULL);
+		assert_int_equal(value.p == NULL, rows[i].value == NULL);
 	}
-	assert_false(query_next(&a, &query, &name, &value));
+	assert_int_equal(query_next(&a, &query, &name, &value), QUERY_END);
+	assert_int_equal(query_next(&a, &query, &name, &value), QUERY_END);
+	arena_fini(&a);
+}
+
+/* The first one that can be read counts, whatever stands before it. */
+static void test_query_get_passes_over_malformed_pairs(void **state UNUSED)
+{
+	struct arena a = { 0 };
+	assert_str(query_get(&a, STR("x=%ff&x=%&%=1&x=2&x=3"), "x"), "2");
+	assert_null(query_get(&a, STR("x=%ff&%78%=1"), "x").p);
 	arena_fini(&a);
 }
 
@@ -520,6 +549,7 @@ int main(void)
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_percent_decode),
 		cmocka_unit_test(test_query),
+		cmocka_unit_test(test_query_get_passes_over_malformed_pairs),
 	};
 	return cmocka_run_group_tests_name("head", tests, NULL, NULL);
 }

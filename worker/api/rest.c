@@ -184,15 +184,12 @@ static bool is_field(const struct field *fields, struct str name)
 /* What is no field may be anything. */
 static enum err put_query(struct op *op, const struct visit *v, struct fault *why)
 {
-	struct str rest = v->query;
-	while (rest.len > 0) {
-		struct str raw = str_cut(&rest, '&');
-		bool name_ok, ok;
-		struct str name = percent_decode(&op->arena, str_cut(&raw, '='), true, &name_ok);
-		struct str text = percent_decode(&op->arena, raw, true, &ok);
-		if (!name_ok || !is_field(v->route->schema, name))
+	struct str rest = v->query, name, text;
+	enum query_pair pair;
+	while ((pair = query_next(&op->arena, &rest, &name, &text)) != QUERY_END) {
+		if (!is_field(v->route->schema, name))
 			continue;
-		if (!ok)
+		if (pair == QUERY_MALFORMED)
 			return is_malformed(name, why);
 		enum err e = schema_put_text(v->route->schema, name, text, &op->arena, v->args, why);
 		if (e != ERR_OK)

@@ -390,7 +390,7 @@ struct str percent_decode(struct arena *a, struct str raw, bool form, bool *ok)
 	return *ok ? decoded : STR_NONE;
 }
 
-bool query_next(struct arena *a, struct str *rest, struct str *name, struct str *value)
+enum query_pair query_next(struct arena *a, struct str *rest, struct str *name, struct str *value)
 {
 	while (rest->len) {
 		struct str raw_value = str_cut(rest, '&');
@@ -400,17 +400,17 @@ bool query_next(struct arena *a, struct str *rest, struct str *name, struct str 
 		bool name_ok, value_ok;
 		*name = percent_decode(a, raw_name, true, &name_ok);
 		*value = percent_decode(a, raw_value, true, &value_ok);
-		if (name_ok && value_ok)
-			return true;
+		return name_ok && value_ok ? QUERY_PAIR : QUERY_MALFORMED;
 	}
-	return false;
+	return QUERY_END;
 }
 
 struct str query_get(struct arena *a, struct str query, const char *name)
 {
 	struct str found, value;
-	while (query_next(a, &query, &found, &value))
-		if (str_eqz(found, name))
+	enum query_pair pair;
+	while ((pair = query_next(a, &query, &found, &value)) != QUERY_END)
+		if (pair == QUERY_PAIR && str_eqz(found, name))
 			return value;
 	return STR_NONE;
 }

@@ -43,9 +43,12 @@ bool head_has_token(const struct head *h, const char *name, const char *token);
 /* Percent-decoding into the arena ('+' is a blank where `form`); STR_NONE with *ok false when it is
  * malformed, not UTF-8, or holds NUL. */
 struct str percent_decode(struct arena *a, struct str raw, bool form, bool *ok);
-/* The decoded value of `name` in a query string; STR_NONE if absent or malformed. */
+/* The decoded value of the first good pair of that name in a query string; STR_NONE: there is none. */
 struct str query_get(struct arena *a, struct str query, const char *name);
-/* Walks a query string: the next pair, decoded; false at the end. Malformed pairs are passed over. */
-bool query_next(struct arena *a, struct str *rest, struct str *name, struct str *value);
+
+enum query_pair { QUERY_END, QUERY_PAIR, QUERY_MALFORMED };
+
+/* Walks a query string: the next pair, decoded. Of a malformed one, what cannot be decoded is STR_NONE. */
+enum query_pair query_next(struct arena *a, struct str *rest, struct str *name, struct str *value);
 
 #endif
