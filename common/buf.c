@@ -76,15 +76,13 @@ void buf_u64(struct buf *b, uint64_t n)
 	buf_add(b, digits + at, sizeof(digits) - at);
 }
 
-void buf_printf(struct buf *b, const char *format, ...)
+void buf_vprintf(struct buf *b, const char *format, va_list args)
 {
-	va_list args, again;
+	va_list again;
 
-	va_start(args, format);
 	va_copy(again, args);
 	char *to = buf_reserve(b, 1);
 	const int len = vsnprintf(to, b->cap - b->len, format, args);
-	va_end(args);
 	/* The NUL that vsnprintf writes needs room too, though it is not counted. */
 	if (len > 0 && (size_t)len >= b->cap - b->len) {
 		to = buf_reserve(b, (size_t)len + 1);
@@ -92,6 +90,15 @@ void buf_printf(struct buf *b, const char *format, ...)
 	}
 	va_end(again);
 	b->len += len > 0 ? (size_t)len : 0;
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(b, format, args);
+	va_end(args);
 }
 
 void buf_consume(struct buf *b, size_t n)

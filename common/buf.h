@@ -23,6 +23,7 @@ void buf_z(struct buf *b, const char *text);
 void buf_char(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t n);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
+void buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 0);
 /* Drops the first `n` bytes. */
 void buf_consume(struct buf *b, size_t n);
 /* The content, borrowed until the next change. */

@@ -1,4 +1,4 @@
-/* Lines of the log about clients. */
+/* Lines of the log that others cause. */
 #include "common/log_line.h"
 
 #include "common/clock.h"
@@ -49,14 +49,31 @@ uint64_t log_bound_turn(struct log_bound *b, uint64_t now_ms)
 	return n;
 }
 
-bool log_bound_allow(struct log_bound *b)
+bool log_bound_allow(struct log_bound *b, unsigned most)
 {
-	if (b->lines >= LOG_AT_ONCE) {
+	if (b->lines >= most) {
 		b->left_out++;
 		return false;
 	}
 	b->lines++;
 	return true;
+}
+
+void log_bounded(struct log_bound *b, enum log_level level, const char *format, ...)
+{
+	const uint64_t left_out = log_bound_turn(b, clock_now_ms());
+	struct buf line = { 0 };
+	va_list args;
+
+	if (!log_bound_allow(b, 1))
+		return;
+	va_start(args, format);
+	buf_vprintf(&line, format, args);
+	va_end(args);
+	if (left_out > 0)
+		buf_printf(&line, " (and %llu more before)", (unsigned long long)left_out);
+	log_write(level, "%.*s", STR_ARG(buf_view(&line)));
+	buf_fini(&line);
 }
 
 static void say_left_out(enum log_kind kind)
@@ -73,7 +90,7 @@ bool log_may(enum log_kind kind)
 	if (!log_on(LOG_INFO))
 		return false;
 	say_left_out(kind);
-	return log_bound_allow(&bounds[kind]);
+	return log_bound_allow(&bounds[kind], LOG_AT_ONCE);
 }
 
 void log_left_out(void)

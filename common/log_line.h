@@ -1,5 +1,5 @@
-/* Lines of the log about clients: fields that nothing a client says can forge, and a bound for lines that clients
- * can cause at will. */
+/* Lines of the log that others cause, clients above all: fields that nothing a client says can forge, and a bound
+ * for lines that would come at will. */
 #ifndef CONFAB_LOG_LINE_H
 #define CONFAB_LOG_LINE_H
 
@@ -29,7 +29,9 @@ struct log_bound {
 
 /* Begins a new second where the last one is over; how many lines of that were left out. */
 uint64_t log_bound_turn(struct log_bound *b, uint64_t now_ms);
-/* Whether one more line may be written in this second. */
-bool log_bound_allow(struct log_bound *b);
+/* Whether one more line may be written in this second, which has room for `most`; else it is counted. */
+bool log_bound_allow(struct log_bound *b, unsigned most);
+/* Writes one line in each second; it says how many were left out before it. */
+void log_bounded(struct log_bound *b, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #endif

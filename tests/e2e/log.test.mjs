@@ -6,6 +6,7 @@ import { enter } from '../lib/chatter.mjs';
 import { allLeave, statusOf } from '../lib/ends.mjs';
 import { Streaming } from '../lib/engine.mjs';
 import { channel, person, unique } from '../lib/people.mjs';
+import { redis } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
 import { token } from '../lib/token.mjs';
@@ -98,6 +99,22 @@ describe('the log', { timeout: 120_000 }, () => {
 		assert.match(await session.next(), /^44/);
 		await told(/ended: parse error/, () => session.send(`42/x\n${forged},["a"]`));
 		assert.ok(server.output.split('\n').every((line) => !line.startsWith(forged)));
+	});
+
+	test('says each second that Redis tells what is no event, however much of it comes', async () => {
+		await enter(server, { token: ann.token });
+		const teller = redis(server);
+		const from = server.output.length;
+		const line = new RegExp(`warn worker 0 feed user:${ann.id}: a message that is no event \\(and \\d+ more before\\)$`,
+			'm');
+		try {
+			await until(async () => {
+				assert.ok(await teller.publish(`user:${ann.id}`, 'nonsense') > 0);
+				return line.test(server.output.slice(from));
+			}, `${line}`);
+		} finally {
+			teller.disconnect();
+		}
 	});
 
 	test('has a bound: what is beyond is counted', async () => {

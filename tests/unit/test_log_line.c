@@ -1,12 +1,16 @@
-/* Lines of the log about clients: fields that hold what they are given and nothing else, and their bound. */
+/* Lines of the log that others cause: fields that hold what they are given and nothing else, and their bound. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
 #include "common/log_line.h"
 
 static void assert_field(struct str value, const char *wanted)
@@ -57,13 +61,60 @@ static void test_a_second_has_room_for_so_many_lines(void **state UNUSED)
 		const uint64_t now = 5000 + 1000 * second;
 		assert_int_equal(log_bound_turn(&b, now), second == 0 ? 0 : 30);
 		for (unsigned i = 0; i < LOG_AT_ONCE; i++)
-			assert_true(log_bound_allow(&b));
+			assert_true(log_bound_allow(&b, LOG_AT_ONCE));
 		assert_int_equal(log_bound_turn(&b, now + 999), 0);
 		for (unsigned i = 0; i < 30; i++)
-			assert_false(log_bound_allow(&b));
+			assert_false(log_bound_allow(&b, LOG_AT_ONCE));
 	}
 	assert_int_equal(log_bound_turn(&b, 1000000), 30);
 	assert_int_equal(log_bound_turn(&b, 2000000), 0);
+}
+
+/* What `say` writes to the log, without the time of its lines. */
+static void assert_said(void (*say)(struct log_bound *b), struct log_bound *b, const char *wanted)
+{
+	char text[1000], *line = text;
+	int ends[2];
+	const int kept = dup(STDERR_FILENO);
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_init("test", LOG_INFO);
+	say(b);
+	const ssize_t n = read(ends[0], text, sizeof(text) - 1);
+	dup2(kept, STDERR_FILENO);
+	log_init("test", LOG_INFO);
+	close(kept);
+	close(ends[0]);
+	close(ends[1]);
+	text[n > 0 ? n : 0] = '\0';
+	if (n > 0)
+		line = strchr(text, ' ') + 1;
+	assert_string_equal(line, wanted);
+}
+
+static void say_thrice(struct log_bound *b)
+{
+	for (int i = 1; i <= 3; i++)
+		log_bounded(b, LOG_WARN, "%s %d", "try", i);
+}
+
+static void say_once(struct log_bound *b)
+{
+	log_bounded(b, LOG_ERROR, "%s", "another");
+}
+
+static void test_a_line_a_second_says_how_many_were_left_out(void **state UNUSED)
+{
+	struct log_bound b = { 0 };
+
+	clock_update();
+	assert_said(say_thrice, &b, "warn test try 1\n");
+	assert_said(say_once, &b, "");
+	b.began_ms -= 1000;
+	assert_said(say_once, &b, "error test another (and 3 more before)\n");
+	b.began_ms -= 1000;
+	assert_said(say_once, &b, "error test another\n");
 }
 
 int main(void)
@@ -72,6 +123,7 @@ int main(void)
 		cmocka_unit_test(test_a_field_is_one_word),
 		cmocka_unit_test(test_a_long_value_is_cut_between_characters),
 		cmocka_unit_test(test_a_second_has_room_for_so_many_lines),
+		cmocka_unit_test(test_a_line_a_second_says_how_many_were_left_out),
 	};
 
 	return cmocka_run_group_tests_name("log_line", tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log_line.h"
 #include "common/mem.h"
 #include "common/stamp.h"
 #include "worker/store/redis.h"
@@ -22,7 +23,6 @@ enum {
 	CALLS_MAX_BYTES = 16 * 1024 * 1024,
 	MISSED_EVERY_MS = 1000,
 	HELLO_AGAIN_MS = 500,
-	LOG_EVERY_MS = 1000,
 	RUN_ID_MAX = 64,
 };
 
@@ -36,8 +36,7 @@ struct calls {
 	size_t pending, pending_bytes;       /* under way, and their arguments */
 	struct histogram times;
 	uint64_t errors[REDIS_ERROR_COUNT];
-	uint64_t said[REDIS_ERROR_COUNT];    /* of those, when the last line was logged … */
-	uint64_t log_again_ms[REDIS_ERROR_COUNT];    /* … and when the next may be */
+	struct log_bound said[REDIS_ERROR_COUNT];
 	uint64_t missed_again_ms;
 	char run_id[RUN_ID_MAX];     /* of the Redis we greet, and of the one that answered last */
 	char known_run_id[RUN_ID_MAX];
@@ -97,17 +96,8 @@ static bool reply_flat(const redisReply *reply, struct arena *a, struct strs *ou
 static void calls_log(struct calls *c, enum redis_error e, const char *what, struct str refusal)
 {
 	const enum log_level level = redis_error_passes(e) ? LOG_WARN : LOG_ERROR;
-	const uint64_t said = c->said[e];
 
-	if (clock_now_ms() < c->log_again_ms[e])
-		return;
-	c->log_again_ms[e] = clock_now_ms() + LOG_EVERY_MS;
-	c->said[e] = c->errors[e];
-	if (c->errors[e] > said + 1)
-		log_write(level, "redis commands: %s: %.*s (and %llu more before)", what, STR_ARG(refusal),
-		          (unsigned long long)(c->errors[e] - said - 1));
-	else
-		log_write(level, "redis commands: %s: %.*s", what, STR_ARG(refusal));
+	log_bounded(&c->said[e], level, "redis commands: %s: %.*s", what, STR_ARG(refusal));
 }
 
 /* The master reads and loads them; once a second is often enough to ask it. */

@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/id.h"
+#include "common/log_line.h"
 #include "common/mem.h"
 #include "common/resp.h"
 
@@ -30,7 +31,6 @@ enum {
 	WATCH_STEPS = 10,            /* looks at the oldest pending answer within one patience */
 	REST_FIRST_MS = 50,
 	REST_MAX_MS = 2000,
-	LOG_EVERY_MS = 1000,
 };
 
 enum redis_state {
@@ -63,8 +63,7 @@ struct redis {
 	unsigned attempts;           /* since it proved itself */
 	size_t taken;                /* bytes of the answer that is not whole yet */
 	uint64_t losses;
-	uint64_t log_again_ms;       /* losses are logged once a second … */
-	unsigned unsaid;             /* … and how many were not */
+	struct log_bound said;       /* losses are logged once a second */
 	char dropped[128];           /* why it is to be dropped; empty: it is not */
 };
 
@@ -147,26 +146,13 @@ static void redis_cut(struct redis *r)
 		queue_answer(r, NULL);
 }
 
-static void redis_say_lost(struct redis *r, const char *what, const char *why)
-{
-	if (clock_now_ms() < r->log_again_ms) {
-		r->unsaid++;
-		return;
-	}
-	r->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
-	if (r->unsaid > 0)
-		log_warn("redis %s: %s: %s (and %u times before)", r->name, what, why, r->unsaid);
-	else
-		log_warn("redis %s: %s: %s", r->name, what, why);
-	r->unsaid = 0;
-}
-
 static void redis_lose(struct redis *r, const char *why)
 {
 	const bool was_up = r->state == REDIS_UP;
 
 	if (was_up || r->attempts == 0)
-		redis_say_lost(r, was_up ? "connection lost" : "no connection", why);
+		log_bounded(&r->said, LOG_WARN, "redis %s: %s: %s", r->name,
+		            was_up ? "connection lost" : "no connection", why);
 	r->losses++;
 	redis_cut(r);
 	redis_rest(r);
@@ -289,7 +275,7 @@ static void greeted(void *ctx, const redisReply *reply)
 	}
 	r->state = REDIS_UP;
 	event_del(&r->timer);
-	if (r->unsaid == 0)
+	if (r->said.left_out == 0)
 		log_info("redis %s: connected", r->name);
 	r->owner->up(r->ctx);
 }

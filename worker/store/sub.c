@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log_line.h"
 #include "common/map.h"
 #include "common/mem.h"
 #include "common/stamp.h"
@@ -24,7 +25,6 @@ enum {
 	COMMAND_NAMES = 512,         /* channels in one SUBSCRIBE */
 	BEAT_S = 5,
 	BEATS_SILENT = 2,            /* so many without a word: the connection is dead */
-	LOG_EVERY_MS = 1000,
 };
 
 enum channel_state { CHANNEL_OUT, CHANNEL_SUBSCRIBING, CHANNEL_IN, CHANNEL_UNSUBSCRIBING };
@@ -53,7 +53,7 @@ struct sub {
 	struct event flush, beat;
 	bool heard;                  /* since the last beat */
 	unsigned silent;             /* beats without a word */
-	uint64_t log_again_ms;       /* nonsense is logged once a second */
+	struct log_bound said;       /* nonsense is logged once a second */
 };
 
 /* --- channels -------------------------------------------------------------------------------- */
@@ -325,9 +325,7 @@ bool feed_message(struct str *text, uint64_t *prev, uint64_t *stamp)
 /* What it was is in the log, if it was anything. */
 static void message_spoilt(struct sub *s, struct channel *ch)
 {
-	if (clock_now_ms() >= s->log_again_ms)
-		log_warn("feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
-	s->log_again_ms = clock_now_ms() + LOG_EVERY_MS;
+	log_bounded(&s->said, LOG_WARN, "feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
 	if (ch->feed->last != 0)
 		channel_want(s, ch, 0);
 }
