@@ -42,7 +42,9 @@ struct peer_vt {
 	/* Whether so much waits for it already that news which the next ones replace are left out; when it
 	 * has caught up it is told the newest of them. May be NULL: never. */
 	bool (*is_behind)(const struct peer *p);
-	/* With is_behind: its note that it was left out, and has not been told since. */
+	/* With is_behind: its note that it was left out, and has not been told since. One does not do for both:
+	 * who has caught up is not behind any more, and this note alone says that it is owed the news. The
+	 * embedder keeps it, which has a bit to spare; in struct peer or struct member it would be a word. */
 	bool (*is_late)(const struct peer *p);
 	void (*set_late)(struct peer *p, bool late);
 };
