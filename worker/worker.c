@@ -17,6 +17,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "worker/api/door.h"
+#include "worker/api/parting.h"
 #include "worker/domain/hasher.h"
 #include "worker/domain/lobby.h"
 #include "worker/domain/presence.h"
@@ -261,7 +262,7 @@ static void on_redis_up(void *ctx, uint64_t now, uint64_t epoch_start)
 	struct worker *w = ctx;
 	serve(w);
 	sub_epoch(w->sub, now, epoch_start);
-	events_redis_up();
+	partings_redis_up();
 	say_all_again(w);
 	if (epoch_start == 0)
 		hub_forget(w->services.hub);
@@ -443,6 +444,7 @@ static void wire(struct worker *w)
 	listen_by_name(w);
 	sockets_init(&w->sockets, &w->deadlines, w->services.hub, &events_app);
 	w->engine.upper = &w->sockets;
+	partings_init(&w->services);
 	events_init(&w->services);
 	plain_init(&w->services, &w->deadlines);
 	rest_init(&w->services);
@@ -484,6 +486,7 @@ static void unwire(struct worker *w)
 	presence_free(w->services.presence);
 	lobby_free(w->services.lobby);
 	events_fini();
+	partings_fini();
 	hasher_free(w->services.hasher);
 	uploads_free(w->services.uploads);
 	token_keys_free(w->services.keys);

@@ -10,6 +10,7 @@
 #include "common/stamp.h"
 #include "common/tally.h"
 #include "worker/api/door.h"
+#include "worker/api/parting.h"
 #include "worker/domain/room.h"
 
 /* --- What goes through it --- */
@@ -185,7 +186,7 @@ void api_leave(struct op *op, struct str feed)
 	if (s == NULL || !hub_leave(op->services->hub, &s->peer, feed))
 		return;
 	if (op->session.p != NULL && str_starts(feed, STR("room:")))
-		events_unfollow(op, str_from(feed, 5));
+		parting_unfollow(op, str_from(feed, 5));
 }
 
 /* --- Rooms that come and go while a client is there --- */
@@ -343,7 +344,7 @@ static void user_arrived(struct op *op, const void *result)
 		/* Gone meanwhile: what it has may be taken up again. */
 		op->session = arena_str(&op->arena, a->pid);
 		op->take = arena_str(&op->arena, a->take);
-		events_part(op->session, op->take, false);
+		parting_tell(op->session, op->take, false);
 		op_reply(op, STR_NONE);
 		return;
 	}

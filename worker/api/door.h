@@ -14,12 +14,6 @@ struct assets;
 extern const struct socket_app events_app;
 void events_init(const struct services *services);
 void events_fini(void);
-/* Redis is there again: says what could not be said meanwhile. */
-void events_redis_up(void);
-/* A session's socket is over: tells Redis, now or when it is there; `leaves`: it can't be taken up again. */
-void events_part(struct str session, struct str take, bool leaves);
-/* The asking socket left a room: its session does, too. */
-void events_unfollow(const struct op *asked, struct str room);
 /* Another has the name of a lobby's user, who has to come again. */
 void events_oust(struct peer *p);
 /* What the client says of an earlier session, for a CONNECT where that can be recovered; else NULL. */

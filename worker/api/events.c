@@ -9,6 +9,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/stamp.h"
+#include "worker/api/parting.h"
 #include "worker/domain/health.h"
 #include "worker/domain/room.h"
 
@@ -22,18 +23,9 @@ struct place {
 	char name[];
 };
 
-/* What Redis could not be told while it was away. */
-struct parting {
-	struct list link;
-	struct str session, take;
-	bool leaves;
-	char text[];
-};
-
 static struct {
 	const struct services *services;
 	struct map places;           /* by namespace and API: "/chat messenger" */
-	struct list partings;
 } door;
 
 static const struct place *place_of(const struct socket *s)
@@ -365,66 +357,6 @@ static void on_expired(struct socket *s)
 	dismiss(s, REASON_EXPIRED);
 }
 
-/* --- Sessions that end, or wait to be taken up --- */
-
-static bool part_failed(struct op *op, const struct fault *fault);
-
-static void parted(struct op *op, const void *result UNUSED)
-{
-	op_reply(op, STR_NONE);
-}
-
-static void part(struct str session, struct str take, bool leaves)
-{
-	struct op *op = op_new(door.services, NULL, NULL, NULL);
-	bool *state = arena_alloc(&op->arena, sizeof(*state));
-	*state = leaves;
-	op->state = state;
-	op->session = arena_str(&op->arena, session);
-	op->take = arena_str(&op->arena, take);
-	op->caught = part_failed;
-	session_end(op, leaves, parted);
-}
-
-/* Redis is away: the session would live for ever if it were never told. */
-static bool part_failed(struct op *op, const struct fault *fault UNUSED)
-{
-	struct parting *p = xcalloc(1, sizeof(*p) + op->session.len + op->take.len);
-	memcpy(p->text, op->session.p, op->session.len);
-	memcpy(p->text + op->session.len, op->take.p, op->take.len);
-	p->session = (struct str){ p->text, op->session.len };
-	p->take = (struct str){ p->text + op->session.len, op->take.len };
-	p->leaves = *(const bool *)op->state;
-	list_push(&door.partings, &p->link);
-	op_reply(op, STR_NONE);
-	return true;
-}
-
-void events_part(struct str session, struct str take, bool leaves)
-{
-	part(session, take, leaves);
-}
-
-void events_redis_up(void)
-{
-	struct list waiting;
-	list_init(&waiting);
-	list_splice(&waiting, &door.partings);
-	LIST_EACH(&waiting, link) {
-		struct parting *p = LIST_OF(link, struct parting, link);
-		part(p->session, p->take, p->leaves);
-		free(p);
-	}
-}
-
-void events_unfollow(const struct op *asked, struct str room)
-{
-	struct op *op = op_new(door.services, NULL, NULL, NULL);
-	op->session = arena_str(&op->arena, asked->session);
-	op->take = arena_str(&op->arena, asked->take);
-	session_unfollow(op, arena_str(&op->arena, room), parted);
-}
-
 /* Whether it is not to be taken up again. */
 static bool is_for_good(enum reason why)
 {
@@ -451,7 +383,7 @@ static void on_closed(struct socket *s, enum reason why)
 	if (place_of(s)->api->closed != NULL)
 		place_of(s)->api->closed(door.services, socket_sid(s), leaves);
 	if (s->take[0] != '\0' && why != REASON_TAKEN_OVER)
-		events_part((struct str){ s->pid, SOCKET_SID_LEN }, str_z(s->take), leaves);
+		parting_tell((struct str){ s->pid, SOCKET_SID_LEN }, str_z(s->take), leaves);
 }
 
 /* --- Live events --- */
@@ -557,7 +489,6 @@ void events_oust(struct peer *p)
 void events_init(const struct services *services)
 {
 	door.services = services;
-	list_init(&door.partings);
 }
 
 void events_fini(void)
@@ -569,8 +500,6 @@ void events_fini(void)
 		free(place);
 	}
 	map_fini(&door.places);
-	LIST_EACH(&door.partings, link)
-		free(LIST_OF(link, struct parting, link));
 }
 
 const struct socket_app events_app = {
