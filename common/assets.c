@@ -204,11 +204,6 @@ void assets_free(struct assets *a)
 	free(a);
 }
 
-size_t assets_count(const struct assets *a)
-{
-	return a->files.n;
-}
-
 const struct asset *assets_get(const struct assets *a, struct str name)
 {
 	return a != NULL ? map_get(&a->files, name) : NULL;

@@ -26,7 +26,6 @@ struct assets;
  * caller frees. NULL: `why`. */
 struct assets *assets_load(const char *dir, char *why, size_t size);
 void assets_free(struct assets *a);
-size_t assets_count(const struct assets *a);
 /* The file of that name, or NULL; `a` may be NULL. */
 const struct asset *assets_get(const struct assets *a, struct str name);
 /* The word of Content-Encoding; NULL for ASSET_PLAIN. */

@@ -133,11 +133,6 @@ static const struct directive *directive_find(struct str name)
 	return NULL;
 }
 
-bool conf_is_directive(const char *name)
-{
-	return directive_find(str_z(name)) != NULL;
-}
-
 static unsigned least(unsigned a, unsigned b)
 {
 	return a < b ? a : b;

@@ -74,8 +74,6 @@ extern struct conf conf;
  * options (an array of name, value pairs, ended by NULL). False: `why` says file, line, directive and range. */
 MUST_USE bool conf_load(struct conf *out, const char *file, const char *const *options,
                         char *why, size_t size);
-/* Whether `name` is a directive (for option parsing). */
-bool conf_is_directive(const char *name);
 /* The configuration as a file that gives it again, one line per directive with its help. */
 void conf_print(const struct conf *c, struct buf *out, bool help);
 /* The directives as options with their syntax, default and help, for --help. */

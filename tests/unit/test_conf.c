@@ -214,8 +214,6 @@ static void test_unknown_and_twice(void **state)
 	                    (const char *const[]){ "options", "given twice", NULL });
 	assert_refused_with(NULL, (const char *const[]){ "logs", "info", NULL },
 	                    (const char *const[]){ "unknown directive", NULL });
-	assert_true(conf_is_directive("jwt-key"));
-	assert_false(conf_is_directive("jwt"));
 }
 
 static void test_levels(void **state)
