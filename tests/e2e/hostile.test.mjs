@@ -175,8 +175,9 @@ async function takeAll({ api, lane, acked, travel }, row) {
 	const some = casesOf(row, await row.base(world, lane));
 	const fine = [{ key: row.key, event: row.row.name, what: 'as it should be', array: (base) => goodCall(row, base) },
 		...some.filter(({ verdict, isExtra }) => verdict === FINE && (first || !isExtra))];
-	// In the lobby what is good depends on what was before; passwords are hashed, a few of a user at a time.
-	const width = api === 'lobby' ? 1 : row.key.endsWith(' PRIVATE') ? 4 : fine.length;
+	// In the lobby what is good depends on what was before; passwords are hashed, 16 of a user at a time at most, and
+	// four lanes do this at once.
+	const width = api === 'lobby' ? 1 : row.key.endsWith(' PRIVATE') ? 2 : fine.length;
 	for (let at = 0; at < fine.length; at += width) {
 		const next = [];
 		for (const one of fine.slice(at, at + width))
