@@ -64,6 +64,7 @@ struct master {
 	struct buf bytes;            /* of the message that is being read */
 	uint64_t turn_ms;            /* when the last turn ended */
 	uint64_t second_ms;          /* when the once-a-second work is due */
+	uint64_t load_until_ms;      /* the embedded Redis has so long to take the functions; 0: not tried */
 	bool announced;
 	bool on_terminal;            /* the log is read on one */
 	sigset_t awake;              /* the signal mask while the loop waits */
@@ -232,18 +233,30 @@ static void hear(struct master *m)
 		crew_forgive(m->crew);
 }
 
+/* What Redis refuses it will refuse again. To one that said nothing, which has just begun, there is a while. */
+static void load_failed(struct master *m, enum functions_end end, const char *why)
+{
+	if (m->load_until_ms == 0) {
+		m->load_until_ms = clock_now_ms() + LOAD_LIMIT_MS;
+		if (end == FUNCTIONS_UNANSWERED)
+			log_warn("%s; trying on", why);
+	}
+	if (end == FUNCTIONS_REFUSED || clock_now_ms() >= m->load_until_ms)
+		give_up(m, why);
+}
+
 /* With the embedded Redis, failing is final: a person is there to read why. Another one may come
  * later, and the workers say meanwhile that they are unavailable. */
 static void start_workers(struct master *m)
 {
 	char why[512];
-	if (!functions_load(m->functions, why, sizeof(why))) {
-		if (m->server != NULL) {
-			give_up(m, why);
-			return;
-		}
-		log_error("%s; trying on", why);
+	const enum functions_end end = functions_load(m->functions, why, sizeof(why));
+	if (end != FUNCTIONS_LOADED && m->server != NULL) {
+		load_failed(m, end, why);
+		return;
 	}
+	if (end != FUNCTIONS_LOADED)
+		log_error("%s; trying on", why);
 	m->phase = PHASE_RUNNING;
 	crew_start(m->crew);
 }

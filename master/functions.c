@@ -25,7 +25,7 @@ struct functions {
 };
 
 /* What Redis has. */
-enum loaded { LOADED_NONE, LOADED_SOME, LOADED_UNKNOWN };
+enum loaded { LOADED_NONE, LOADED_SOME, LOADED_UNKNOWN, LOADED_UNANSWERED };
 
 unsigned functions_version(struct str code)
 {
@@ -111,7 +111,7 @@ static enum loaded ask_version(struct functions *f, uint64_t *version, char *why
 {
 	const struct str args[] = { STR("FCALL"), STR("confab_version"), STR("0") };
 	redisReply *reply = redis_client_ask(f->client, COUNT_OF(args), args);
-	enum loaded loaded = LOADED_UNKNOWN;
+	enum loaded loaded = reply != NULL ? LOADED_UNKNOWN : LOADED_UNANSWERED;
 	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0) {
 		*version = (uint64_t)reply->integer;
 		loaded = LOADED_SOME;
@@ -127,49 +127,52 @@ static enum loaded ask_version(struct functions *f, uint64_t *version, char *why
 	return loaded;
 }
 
-static bool replace(struct functions *f, struct str code, char *why, size_t size)
+static enum functions_end replace(struct functions *f, struct str code, char *why, size_t size)
 {
 	const struct str args[] = { STR("FUNCTION"), STR("LOAD"), STR("REPLACE"), code };
 	redisReply *reply = redis_client_ask(f->client, COUNT_OF(args), args);
-	bool ok = reply != NULL && reply->type != REDIS_REPLY_ERROR;
-	if (!ok)
+	enum functions_end end = FUNCTIONS_LOADED;
+	if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
 		snprintf(why, size, "functions: Redis does not take %s: %s", f->path,
 		         error_of(f, reply));
+		end = reply != NULL ? FUNCTIONS_REFUSED : FUNCTIONS_UNANSWERED;
+	}
 	freeReplyObject(reply);
-	return ok;
+	return end;
 }
 
-static bool load_unless_newer(struct functions *f, struct str code, unsigned ours, char *why,
-                              size_t size)
+static enum functions_end load_unless_newer(struct functions *f, struct str code, unsigned ours,
+                                            char *why, size_t size)
 {
 	uint64_t theirs = 0;
 	enum loaded loaded = ask_version(f, &theirs, why, size);
-	if (loaded == LOADED_UNKNOWN)
-		return false;
+	if (loaded == LOADED_UNKNOWN || loaded == LOADED_UNANSWERED)
+		return loaded == LOADED_UNKNOWN ? FUNCTIONS_REFUSED : FUNCTIONS_UNANSWERED;
 	if (theirs > ours) {
 		log_warn("functions: Redis has version %u, newer than ours (%u): kept",
 		         (unsigned)theirs, ours);
-		return true;
+		return FUNCTIONS_LOADED;
 	}
-	if (!replace(f, code, why, size))
-		return false;
-	log_info("functions: version %u loaded%s", ours,
-	         loaded == LOADED_NONE ? "" : " in place of an earlier one");
-	return true;
+	const enum functions_end end = replace(f, code, why, size);
+	if (end == FUNCTIONS_LOADED)
+		log_info("functions: version %u loaded%s", ours,
+		         loaded == LOADED_NONE ? "" : " in place of an earlier one");
+	return end;
 }
 
-bool functions_load(struct functions *f, char *why, size_t size)
+enum functions_end functions_load(struct functions *f, char *why, size_t size)
 {
 	struct buf code = { 0 };
 	unsigned ours = 0;
-	bool ok = read_library(f, &code, &ours, why, size) &&
-	          load_unless_newer(f, buf_view(&code), ours, why, size);
+	enum functions_end end = FUNCTIONS_REFUSED;
+	if (read_library(f, &code, &ours, why, size))
+		end = load_unless_newer(f, buf_view(&code), ours, why, size);
 	buf_fini(&code);
-	if (ok) {
+	if (end == FUNCTIONS_LOADED) {
 		f->missed = false;
 		f->seen_link = redis_client_link(f->client);
 	}
-	return ok;
+	return end;
 }
 
 void functions_missed(struct functions *f)
@@ -194,7 +197,8 @@ static bool still_there(struct functions *f, char *why, size_t size)
 void functions_tick(struct functions *f)
 {
 	char why[512];
-	bool ok = still_there(f, why, sizeof(why)) || functions_load(f, why, sizeof(why));
+	bool ok = still_there(f, why, sizeof(why)) ||
+	          functions_load(f, why, sizeof(why)) == FUNCTIONS_LOADED;
 	if (!ok && !f->complained)
 		log_error("%s; trying on", why);
 	f->complained = !ok;

@@ -12,8 +12,14 @@ void functions_free(struct functions *f);
 /* The file's path; lives as long as `f`. */
 const char *functions_path(const struct functions *f);
 
-/* Loads the file, unless Redis has a newer version. False: `why` says what Redis answered. */
-MUST_USE bool functions_load(struct functions *f, char *why, size_t size);
+enum functions_end {
+	FUNCTIONS_LOADED,
+	FUNCTIONS_REFUSED,       /* by Redis, or there is nothing to load */
+	FUNCTIONS_UNANSWERED,    /* Redis said nothing, or it is too early to ask again */
+};
+
+/* Loads the file, unless Redis has a newer version. Where it is not loaded, `why` says what happened. */
+MUST_USE enum functions_end functions_load(struct functions *f, char *why, size_t size);
 /* A worker missed them: the next tick loads them again. */
 void functions_missed(struct functions *f);
 /* Once a second: looks after each reconnection whether Redis still has them. */

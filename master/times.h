@@ -19,6 +19,7 @@ enum {
 	REDIS_TRY_MS = 50,         /* between looks at a starting redis-server */
 	REDIS_SAY_MS = 2000,       /* between lines about its progress */
 	REDIS_STOP_MS = 10000,     /* from SIGTERM to SIGKILL, so that the log is synced */
+	LOAD_LIMIT_MS = 30000,     /* for one that serves to answer when it is given the functions */
 
 	CLIENT_CONNECT_MS = 200,   /* a dead Redis must not hold up the watch over the workers */
 	CLIENT_COMMAND_MS = 500,
