@@ -243,6 +243,7 @@ describe('the page', { timeout: 300_000 }, () => {
 			return;
 		}
 		await ann.button('Leave out cat.png').waitFor();
+		await until(async () => await ann.page.locator('#composer-files .hint').textContent() === '', 'upload');
 		await ann.say('My cat');
 		const picture = bob.message('My cat').getByRole('img', { name: 'cat.png' });
 		await picture.waitFor();
