@@ -239,15 +239,17 @@ static void leave(struct op *op, const void *args)
 static void message_told(struct op *op, const void *result)
 {
 	struct buf json = { 0 };
-
-	if (op->ack.p == NULL) {
-		op_reply(op, STR_NONE);
-		return;
-	}
 	struct json_out j = open_ok(&json);
+
 	json_key(&j, "message");
 	channels_put_message(&j, result);
 	api_reply(op, &json);
+}
+
+/* Without an acknowledgement nobody reads what was made. */
+static op_fn *message_told_to(const struct op *op)
+{
+	return op->ack.p != NULL ? message_told : NULL;
 }
 
 struct reference { struct str id; };
@@ -294,7 +296,7 @@ static void send_message(struct op *op, const void *args)
 	}
 
 	ask(op, &(struct subject){ .place = place_of(op) });
-	message_post(op, &draft, message_told);
+	message_post(op, &draft, message_told_to(op));
 }
 
 /* The message that an event is about. */
@@ -312,7 +314,7 @@ static void edit_message(struct op *op, const void *args)
 	const struct message_args *a = args;
 	const struct message_ref ref = ask_of(op, a, "You can only edit your own messages");
 
-	message_edit(op, &ref, a->content, message_told);
+	message_edit(op, &ref, a->content, message_told_to(op));
 }
 
 static void is_done(struct op *op, const void *result UNUSED)
@@ -377,7 +379,7 @@ static void forward_message(struct op *op, const void *args)
 		f.original = (struct message_ref){ a->message, a->conversation, WANT_DIRECT };
 	ask(op, &(struct subject){
 		.place = a->channel.p != NULL ? &channel : &conversation, .target = target });
-	message_forward(op, &f, message_told);
+	message_forward(op, &f, message_told_to(op));
 }
 
 static void ping(struct op *op, const void *args UNUSED)

@@ -25,7 +25,9 @@ void message_came(struct op *op, const struct strs *reply)
 {
 	struct message message;
 
-	if (message_read(reply->v[0], &op->arena, &message))
+	if (op->then == NULL)
+		op_reply(op, STR_NONE);
+	else if (message_read(reply->v[0], &op->arena, &message))
 		op->then(op, &message);
 	else
 		ill_shaped(op);

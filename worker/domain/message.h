@@ -1,6 +1,7 @@
 /* Messages: posting, changing, reacting, forwarding, reading. The acting user is op->user. Each verb
  * ends the op, or goes on with `then`, whose result is borrowed; none uses op->state or op->caught.
- * All refuse by ERR_NO_ROOM and ERR_NOT_MEMBER what is not for that user. */
+ * Where `then` gets a struct message it may be NULL: the op ends without an answer, and what Redis says
+ * is not read. All refuse by ERR_NO_ROOM and ERR_NOT_MEMBER what is not for that user. */
 #ifndef CONFAB_MESSAGE_H
 #define CONFAB_MESSAGE_H
 
