@@ -27,14 +27,19 @@ static bool wrong(const struct taking *t, struct str detail)
 
 /* --- bounds ---------------------------------------------------------------------------------- */
 
+static bool has_bounds(const struct field *f)
+{
+	return f->min || f->max;
+}
+
 static bool has_max(const struct field *f)
 {
-	return f->max >= f->min && (f->min || f->max);
+	return f->max >= f->min && has_bounds(f);
 }
 
 static bool is_within(const struct field *f, int64_t n)
 {
-	if (!f->min && !f->max)
+	if (!has_bounds(f))
 		return true;
 	return n >= f->min && (!has_max(f) || n <= f->max);
 }
@@ -90,8 +95,10 @@ static bool is_text(const struct taking *t, struct str text)
 
 static bool text_to_str(const struct taking *t, struct str text)
 {
-	return is_text(t, text) && take_count(t, utf8_count(text), "characters") &&
-	       store_str(t, text);
+	if (!is_text(t, text) ||
+	    (has_bounds(t->field) && !take_count(t, utf8_count(text), "characters")))
+		return false;
+	return store_str(t, text);
 }
 
 static bool json_to_str(const struct taking *t, struct str value)
@@ -252,15 +259,15 @@ static bool is_whole(struct str number)
 
 static bool json_to_int(const struct taking *t, struct str value)
 {
-	const bool bounded = t->field->min || t->field->max;
 	int64_t n;
 
 	if (json_type(value) != JSON_NUMBER)
 		return wrong(t, STR("must be a number"));
 	/* A whole number that no int64_t holds is out of any range. */
 	if (!json_i64(value, &n))
-		return bounded && is_whole(value) ? wrong_range(t)
-		                                  : wrong(t, STR("must be a whole number"));
+		return has_bounds(t->field) && is_whole(value)
+		               ? wrong_range(t)
+		               : wrong(t, STR("must be a whole number"));
 	if (!is_within(t->field, n))
 		return wrong_range(t);
 	*(int64_t *)t->to = n;
@@ -349,18 +356,32 @@ static bool is_named(const struct field *field, struct str name)
 	return field->name_len == name.len && memcmp(field->name, name.p, name.len) == 0;
 }
 
+/* The field of that name among n, or n; it is looked for from `from` on, and then before. */
+static size_t field_find(const struct field *fields, size_t n, size_t from, struct str name)
+{
+	for (size_t i = from; i < n; i++)
+		if (is_named(&fields[i], name))
+			return i;
+	for (size_t i = 0; i < from; i++)
+		if (is_named(&fields[i], name))
+			return i;
+	return n;
+}
+
 /* The latest value of each field; those that are absent, or null, stay STR_NONE. */
-static void collect(const struct field *fields, struct str object, struct arena *a,
+static void collect(const struct field *fields, size_t n, struct str object, struct arena *a,
                     struct str *values)
 {
 	struct json_iter it = json_iter(object);
 	struct str key, value;
+	size_t next = 0;     /* what we wrote ourselves comes in the order of its table */
 
 	while (json_next(&it, &key, &value)) {
-		const struct str name = json_text(a, key);
-		for (size_t i = 0; fields[i].name; i++)
-			if (is_named(&fields[i], name))
-				values[i] = json_type(value) == JSON_NULL ? STR_NONE : value;
+		const size_t i = field_find(fields, n, next, json_text(a, key));
+		if (i == n)
+			continue;
+		values[i] = json_type(value) == JSON_NULL ? STR_NONE : value;
+		next = i + 1;
 	}
 }
 
@@ -404,7 +425,7 @@ enum err schema_decode(const struct field *fields, struct str object, struct are
 		assert(n < SCHEMA_MAX_FIELDS);
 		values[n] = STR_NONE;
 	}
-	collect(fields, object, a, values);
+	collect(fields, n, object, a, values);
 	for (size_t i = 0; i < n; i++) {
 		if (!values[i].len && fields[i].required)
 			return is_required(&fields[i], why);

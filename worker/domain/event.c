@@ -57,8 +57,8 @@ static const struct field message_schema[] = {
 
 static const struct field event_schema[] = {
 	FIELD(event_wire, type, F_STR, .required = true),
-	FIELD(event_wire, kind, F_STR),
 	FIELD_AS(event_wire, event.room, "room", F_STR),
+	FIELD(event_wire, kind, F_STR),
 	FIELD_AS(event_wire, event.actor, "actor", F_STR),
 	FIELD_AS(event_wire, event.user, "user", F_STR),
 	FIELD_AS(event_wire, event.users, "users", F_ARRAY),
