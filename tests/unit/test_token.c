@@ -152,6 +152,29 @@ static void test_hs256_good(void **state)
 	assert_verdict(ERR_OK, secret_keys(NULL, NULL), hs256(hs_header, good_payload));
 }
 
+/* A token that says HS384 or HS512, with a signature by that hash or another. */
+static void assert_hmac(enum err expected, const char *alg, const EVP_MD *hash)
+{
+	struct token_keys *keys = token_keys_new(NULL, NULL);
+	struct buf token = { 0 };
+	char header[64];
+
+	assert_true(token_keys_secret(keys, STR(SECRET), alg));
+	snprintf(header, sizeof(header), "{\"alg\":\"%s\"}", alg);
+	add_unsigned(&token, header, good_payload);
+	add_hmac(&token, hash, SECRET, strlen(SECRET));
+	assert_verdict(expected, keys, token);
+}
+
+static void test_longer_hmacs(void **state)
+{
+	(void)state;
+	assert_hmac(ERR_OK, "HS384", EVP_sha384());
+	assert_hmac(ERR_OK, "HS512", EVP_sha512());
+	assert_hmac(ERR_UNAUTHENTICATED, "HS384", EVP_sha256());
+	assert_hmac(ERR_UNAUTHENTICATED, "HS512", EVP_sha384());
+}
+
 static void test_rs256_good(void **state)
 {
 	(void)state;
@@ -771,6 +794,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hs256_good),
+		cmocka_unit_test(test_longer_hmacs),
 		cmocka_unit_test(test_rs256_good),
 		cmocka_unit_test(test_es256_good),
 		cmocka_unit_test(test_claims),
