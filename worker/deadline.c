@@ -14,6 +14,7 @@ void deadlines_init(struct deadlines *ds, struct event_base *base)
 {
 	ds->timer = evtimer_new(base, on_timer, ds);
 	ds->armed_ms = 0;
+	ds->begun = false;
 	list_init(&ds->lists);
 }
 
@@ -26,6 +27,7 @@ void deadline_list_init(struct deadlines *ds, struct deadline_list *l, uint64_t 
                         deadline_fn *expired)
 {
 	list_init(&l->members);
+	l->all = ds;
 	l->interval_ms = interval_ms;
 	l->expired = expired;
 	list_push(&ds->lists, &l->link);
@@ -43,6 +45,7 @@ void deadline_set(struct deadline_list *l, struct deadline *d)
 {
 	deadline_clear(d);
 	d->due_ms = clock_now_ms() + l->interval_ms;
+	l->all->begun |= list_empty(&l->members);
 	list_push(&l->members, &d->link);
 }
 
@@ -79,6 +82,9 @@ static uint64_t earliest(struct deadlines *ds)
 void deadlines_tick(struct deadlines *ds)
 {
 	uint64_t now = clock_now_ms();
+	if (now < ds->armed_ms && !ds->begun)
+		return;
+	ds->begun = false;
 	LIST_EACH(&ds->lists, link)
 		expire(LIST_OF(link, struct deadline_list, link), now);
 

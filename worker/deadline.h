@@ -17,6 +17,7 @@ typedef void deadline_fn(struct deadline *d);
 
 struct deadline_list {
 	struct list members, link;
+	struct deadlines *all;
 	uint64_t interval_ms;
 	deadline_fn *expired;        /* called with the deadline cleared */
 };
@@ -25,6 +26,7 @@ struct deadlines {
 	struct event *timer;
 	struct list lists;
 	uint64_t armed_ms;           /* when the timer is set to fire; 0: it is not */
+	bool begun;                  /* a list got its first, which may be due before that */
 };
 
 void deadlines_init(struct deadlines *ds, struct event_base *base);
