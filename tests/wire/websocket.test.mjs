@@ -180,6 +180,31 @@ describe('RFC 6455', { timeout: 300_000 }, () => {
 		assert.deepEqual(earlier, ['before']);
 	});
 
+	// The worker reads all its clients with the same few parsers.
+	test('what one client leaves unfinished is no other one\'s', async () => {
+		const unfinished = [
+			(one) => one.wire.send(frame(TEXT, 'half a frame').subarray(0, 9)),
+			(one) => one.frame(TEXT, 'half a message', { fin: false }),
+			(one) => one.frame(TEXT, 'open', { fin: false }).frame(PING, 'asked'),
+			(one) => one.frame(CONTINUATION, 'of nothing'),
+			(one) => one.frame(PING, 'asked').text('and gone'),
+		];
+		const other = await open();
+		for (const [i, leave] of unfinished.entries()) {
+			const one = await open();
+			one.text('first');
+			assert.equal(await one.next(), 'first');
+			leave(one);
+			other.text(`beside ${i}`);
+			assert.equal(await other.next(), `beside ${i}`);
+			one.destroy();
+			other.frame(PING, '').text(`after ${i}`);
+			assert.equal((await other.nextFrame()).opcode, PONG);
+			assert.equal(await other.next(), `after ${i}`);
+		}
+		other.destroy();
+	});
+
 	test('a client that vanishes leaves nothing behind', async () => {
 		for (let i = 0; i < 20; i++) {
 			const websocket = await open();

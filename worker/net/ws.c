@@ -1,8 +1,9 @@
 /* WebSocket over a connection. c->state is the `reader` of the message in progress, NULL at rest.
  *
- * wslay's context costs 8.8 KB, so it lives only from a message's first byte to its last. To know when all
- * is at rest, frames are measured here before wslay sees them; a control frame is kept until it is whole,
- * because wslay checks the reason of a close frame correctly only then. */
+ * wslay's context costs 8.8 KB, so a connection has one only from a message's first byte to its last; the
+ * worker keeps one for the next message. To know when all is at rest, frames are measured here before wslay
+ * sees them; a control frame is kept until it is whole, because wslay checks the reason of a close frame
+ * correctly only then. */
 #include "worker/net/ws.h"
 
 #include <stdlib.h>
@@ -21,6 +22,7 @@ enum { MAX_FRAGMENTS = 16384, CONTROL_MAX = 125, MAX_WAITING = 1024 };
 struct ws {
 	struct wslay_event_callbacks callbacks;
 	struct buf out;          /* what wslay wants to send: pongs and closes */
+	struct reader *spare;    /* at rest, as good as new; or NULL */
 };
 
 struct reader {
@@ -82,33 +84,57 @@ struct ws *ws_new(void)
 	return ws;
 }
 
+static struct reader *reader_new(struct ws *ws)
+{
+	struct reader *rd = xcalloc(1, sizeof(*rd));
+	if (wslay_event_context_server_init(&rd->ctx, &ws->callbacks, rd) != 0)
+		abort();     /* out of memory */
+	return rd;
+}
+
+static void reader_free(struct reader *rd)
+{
+	if (rd == NULL)
+		return;
+	wslay_event_context_free(rd->ctx);
+	free(rd);
+}
+
 void ws_free(struct ws *ws)
 {
+	reader_free(ws->spare);
 	buf_fini(&ws->out);
 	free(ws);
 }
 
-static struct reader *reader_new(struct conn *c)
+static struct reader *reader_take(struct conn *c)
 {
 	const struct ws_user *user = c->user;
-	struct reader *rd = xcalloc(1, sizeof(*rd));
+	struct ws *ws = c->net->ws;
+	struct reader *rd = ws->spare != NULL ? ws->spare : reader_new(ws);
+	ws->spare = NULL;
 	rd->c = c;
-	if (wslay_event_context_server_init(&rd->ctx, &c->net->ws->callbacks, rd) != 0)
-		abort();     /* out of memory */
 	size_t max = user->max_message != 0 ? user->max_message : conf.max_payload;
 	wslay_event_config_set_max_recv_msg_length(rd->ctx, max);
 	c->state = rd;
 	return rd;
 }
 
-static void reader_free(struct conn *c)
+/* Between messages, with nothing read or to be written. */
+static bool is_at_rest(const struct reader *rd)
+{
+	return !rd->ended && rd->frame_left == 0 && rd->fragments == 0 && rd->given.len == 0 &&
+	       !wslay_event_want_write(rd->ctx);
+}
+
+static void reader_give_back(struct conn *c)
 {
 	struct reader *rd = c->state;
-	if (rd == NULL)
-		return;
-	wslay_event_context_free(rd->ctx);
-	free(rd);
 	c->state = NULL;
+	if (rd == NULL || c->net->ws->spare != NULL || !is_at_rest(rd))
+		reader_free(rd);
+	else
+		c->net->ws->spare = rd;
 }
 
 /* A frame's size from its first bytes (RFC 6455 §5.2); 0: more are needed. */
@@ -261,7 +287,7 @@ static size_t on_input(struct conn *c, struct str bytes)
 		c->deferred = is_behind(c);
 		if (c->deferred)
 			break;
-		struct reader *rd = c->state != NULL ? c->state : reader_new(c);
+		struct reader *rd = c->state != NULL ? c->state : reader_take(c);
 		bool starts = rd->frame_left == 0;
 		size_t n = measure(rd, rest);
 		if (n == 0)
@@ -275,7 +301,7 @@ static size_t on_input(struct conn *c, struct str bytes)
 		rd->busy = false;
 		rest = str_from(rest, n);
 		if (c->closed) {
-			reader_free(c);
+			reader_give_back(c);
 			return bytes.len;
 		}
 		if (rd->ended)
@@ -283,11 +309,11 @@ static size_t on_input(struct conn *c, struct str bytes)
 		else
 			send_replies(rd);
 		if (!c->closed && rd->frame_left == 0 && rd->fragments == 0)
-			reader_free(c);
+			reader_give_back(c);
 	}
 	struct reader *rd = c->state;
 	if (!c->closed && rd != NULL && rd->frame_left == 0 && rd->fragments == 0)
-		reader_free(c);
+		reader_give_back(c);
 	return c->finishing ? bytes.len : bytes.len - rest.len;
 }
 
@@ -307,7 +333,7 @@ static void on_closed(struct conn *c, enum reason why)
 		user->closed(c, why);
 	struct reader *rd = c->state;
 	if (rd != NULL && !rd->busy)
-		reader_free(c);
+		reader_give_back(c);
 }
 
 static const struct conn_vt ws_vt = { .input = on_input, .written = on_written, .closed = on_closed };
