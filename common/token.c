@@ -16,6 +16,7 @@
 #include <openssl/hmac.h>
 #include <sodium.h>
 
+#include "common/id.h"
 #include "common/mem.h"
 #include "common/token_cache.h"
 #include "common/token_pem.h"
@@ -173,14 +174,28 @@ bool token_keys_can_sign(const struct token_keys *keys)
 
 /* Parts: the JSON of header and payload. */
 
+/* The bytes of a part. libsodium takes its time, the same for all letters, as secrets want it: here it
+ * is for the last, odd ones. */
+static bool part_decode(struct str part, unsigned char *bytes, size_t *len)
+{
+	const size_t fours = part.len / 4;
+	const struct str rest = str_from(part, 4 * fours);
+
+	if (!id_decode(bytes, 3 * fours, (struct str){ part.p, 4 * fours }) ||
+	    sodium_base642bin(bytes + 3 * fours, 3, rest.p, rest.len, NULL, len, NULL,
+	                      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+		return false;
+	*len += 3 * fours;
+	return true;
+}
+
 /* A part's object, to be json_decref'ed; NULL: not base64url, not strict JSON, not an object. */
 static json_t *part_object(struct str part, struct arena *a)
 {
 	unsigned char *bytes = arena_alloc(a, part.len + 1);
 	size_t len;
 
-	if (sodium_base642bin(bytes, part.len, part.p, part.len, NULL, &len, NULL,
-	                      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+	if (!part_decode(part, bytes, &len))
 		return NULL;
 	json_t *object = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(object))
