@@ -264,8 +264,11 @@ enum json_type json_type(struct str value)
 /* The functions that skip rely on the scanner's yes, but stay inside their text even so. */
 static const char *skip_string(const char *p, const char *end)
 {
+	const char *quote = memchr(p + 1, '"', (size_t)(end - p - 1));
 	uint64_t seen = 0;
 
+	if (quote == NULL || quote[-1] != '\\')
+		return quote != NULL ? quote + 1 : end;
 	for (p++; (p = json_plain_end(p, end, &seen)) < end && *p == '\\';)
 		p = end - p < 2 ? end : p + 2;
 	return p < end ? p + 1 : end;
