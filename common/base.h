@@ -10,6 +10,7 @@
 #define PRINTF_LIKE(text, args) __attribute__((format(printf, text, args)))
 #define UNUSED __attribute__((unused))
 #define NORETURN __attribute__((noreturn))
+#define NOINLINE __attribute__((noinline))
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -20,7 +20,8 @@ void buf_clear(struct buf *b)
 	b->len = 0;
 }
 
-static void buf_grow(struct buf *b, size_t more)
+/* Apart, so that what is called for each few bytes stays short. */
+static NOINLINE void buf_grow(struct buf *b, size_t more)
 {
 	size_t cap = b->cap ? b->cap : BUF_FIRST;
 
