@@ -125,6 +125,11 @@ local function quoted(s)
 	return s and s ~= '' and json(s) or 'null'
 end
 
+-- A member of an object that is left out when there is nothing to say.
+local function said(name, value)
+	return value and ',"' .. name .. '":' .. value or ''
+end
+
 local function truth(value)
 	return value and 'true' or 'false'
 end

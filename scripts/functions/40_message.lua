@@ -52,27 +52,28 @@ end
 
 -- Who a message of a direct room is for.
 local function recipient_json(m, r, known)
-	if r.kind ~= 'direct' then return '' end
-	return ',"recipient":' .. json(user_known(known, other_id(r, m.author)).username)
+	return said('recipient', r.kind == 'direct' and
+		json(user_known(known, other_id(r, m.author)).username))
 end
 
--- A message of the room r. `nested` is for one replied to or forwarded: its own reply-to is not
--- shown.
+-- A message of the room r, without what it does not have: most have next to nothing of it, and all
+-- who hear it read it. `nested` is for one replied to or forwarded: its own reply-to is not shown.
 local function message_json(m, r, known, nested)
 	local author = user_known(known, m.author)
 	local original = m.reply and not nested and message_load(m.reply)
-	local reply_to = original and message_json(original, r, known, true) or 'null'
+	local reply_to = original and message_json(original, r, known, true)
 	local reactions = m.deleted and '[]' or m.reactions or reactions_json(m, known)
 	return '{"id":' .. literal(m.id) .. ',"room":' .. literal(m.room) .. ',"kind":"' .. r.kind ..
 		'","author":{"id":' .. json(author.id) .. ',"username":' .. json(author.username) ..
-		',"name":' .. json(author.name) .. ',"image":' .. quoted(author.image) ..
+		',"name":' .. json(author.name) ..
+		said('image', author.image and author.image ~= '' and json(author.image)) ..
 		'}' .. recipient_json(m, r, known) ..
 		',"content":' .. json(m.deleted and DELETED_CONTENT or m.content) ..
 		',"createdAt":' .. m.created .. ',"updatedAt":' .. m.updated ..
-		',"deletedAt":' .. (m.deleted or 'null') ..
-		',"replyToId":' .. quoted(m.reply) .. ',"replyTo":' .. reply_to ..
-		',"attachments":' .. (not m.deleted and m.attachments or '[]') ..
-		',"reactions":' .. reactions .. ',"read":' .. truth(m.read) .. '}'
+		said('deletedAt', m.deleted) ..
+		said('replyToId', m.reply and json(m.reply)) .. said('replyTo', reply_to) ..
+		said('attachments', not m.deleted and m.attachments) ..
+		said('reactions', reactions ~= '[]' and reactions) .. said('read', m.read and 'true') .. '}'
 end
 
 -- A message of a room that the user is in.

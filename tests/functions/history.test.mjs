@@ -126,6 +126,6 @@ test('pages go on from where a message was that is gone', async () => {
 	assert.deepEqual(await page(made[8].id), ['', ['7']]);
 	const [total, oldest] = await fcallRo('message_page', 'ann', g, '', 2, 2);
 	assert.equal(total, '3');
-	assert.deepEqual([JSON.parse(oldest).replyToId, JSON.parse(oldest).replyTo], [made[6].id, null]);
+	assert.deepEqual([JSON.parse(oldest).replyToId, JSON.parse(oldest).replyTo], [made[6].id, undefined]);
 	assert.deepEqual((await fcallRo('message_page', 'ann', g, '', 3, 2)), ['3']);
 });
