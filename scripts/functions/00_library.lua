@@ -19,6 +19,8 @@ local SESSIONS_CHUNK = 500   -- sessions of a dead worker given their TTL in one
 local PRESENCE_CHUNK = 1000  -- users of a dead worker taken from it in one call
 local TELL_CHUNK = 500       -- users told to be offline in one call
 local FEEDS_CHUNK = 5000     -- feeds whose last entry is asked for in one command; Lua's stack bears 7,000
+local FEEDS_BYTES = 1000000  -- of feeds_since's answer, the last entry apart: a quarter of queue-hard
+local FEED_PIECE = 64        -- entries of a log read in one command
 local TRIM_CHUNK = 100       -- messages beyond history_max deleted by one post
 local TRIM_SCAN = 1000       -- keys looked at in one call for rooms that are to be trimmed
 local LOG_MAX = { room = '1000', user = '100', pres = '10000' }

@@ -12,17 +12,53 @@ local function entry_before(x, y)
 	return x.clock < y.clock
 end
 
-local function feed_read(feed, since, upto, most)
-	local entries = redis.call('XRANGE', feed .. ':log', '(' .. since, upto, 'COUNT', most)
-	for i, e in ipairs(entries) do
-		local at = parse_stamp(e[1], 'log')
-		entries[i] = { feed = feed, id = e[1], prev = e[2][2], event = e[2][4],
-			epoch = at.epoch, clock = at.clock }
+-- The next entry of a log, nil after its last. Read in pieces that grow: entries may be large, and those of
+-- other feeds may come first.
+local function feed_next(f, upto)
+	if f.at == #f.piece then
+		if f.done then return nil end
+		f.n = math.min(2 * f.n + 1, FEED_PIECE)
+		f.piece = redis.call('XRANGE', f.feed .. ':log', '(' .. f.since, upto, 'COUNT', f.n)
+		f.at, f.done = 0, #f.piece < f.n or f.piece[#f.piece][1] == f.last
+		if #f.piece == 0 then return nil end
 	end
-	return entries
+	f.at = f.at + 1
+	local e = f.piece[f.at]
+	local at = parse_stamp(e[1], 'log')
+	f.since = e[1]
+	return { feed = f.feed, id = e[1], prev = e[2][2], event = e[2][4], epoch = at.epoch, clock = at.clock }
 end
 
--- The entries of several feeds in (since, upto], in clock order overall.
+-- Those of these feeds, a list of { feed, since }, that have something new, each with the first of it, `head`.
+local function feeds_open(feeds, upto)
+	local names, open = {}, {}
+	for i, f in ipairs(feeds) do names[i] = f.feed end
+	-- Most are silent most of the time: their logs need not be read.
+	for i, last in ipairs(feeds_last(names)) do
+		local f = feeds[i]
+		if last and entry_before(f.since, parse_stamp(last, 'last')) then
+			f = { feed = f.feed, since = f.since.text, last = last, piece = {}, at = 0, n = 0 }
+			f.head = feed_next(f, upto)
+			if f.head then open[#open + 1] = f end
+		end
+	end
+	return open
+end
+
+-- Takes the earliest of the heads.
+local function feeds_take(open, upto)
+	local first = 1
+	for i = 2, #open do
+		if entry_before(open[i].head, open[first].head) then first = i end
+	end
+	local f = open[first]
+	local e = f.head
+	f.head = feed_next(f, upto)
+	if not f.head then table.remove(open, first) end
+	return e
+end
+
+-- The entries of several feeds in (since, upto], in clock order overall; fewer than `limit` where they are large.
 -- keys: clock, epoch, FEED:log, FEED:last
 -- args: upto("0" = now, else "<epoch>-<clock>") limit then pairs feed since("0-0" = all)
 -- reply: upto used ("<epoch>-<clock>"), "1" if there is more else "0", then per entry four: feed,
@@ -37,28 +73,16 @@ reads('feeds_since', function(upto, limit, ...)
 	if limit < 1 then refuse('INVALID', 'limit: is not positive') end
 	if upto == '0' then upto = stamp() end
 	parse_stamp(upto, 'upto')
-	-- A part of each log is read. What follows the earliest end of a part may come after
-	-- entries that were not read, so it has to wait for the next call.
-	local part = math.max(16, math.ceil(2 * limit / math.max(1, #feeds / 2)))
-	local all, horizon, names, since = {}, nil, {}, {}
+	local wanted = {}
 	for i = 1, #feeds, 2 do
-		names[#names + 1] = feeds[i]
-		since[#since + 1] = parse_stamp(feeds[i + 1] or '', 'since')
+		wanted[#wanted + 1] = { feed = feeds[i], since = parse_stamp(feeds[i + 1] or '', 'since') }
 	end
-	-- Most are silent most of the time: their logs need not be read.
-	for i, id in ipairs(feeds_last(names)) do
-		local entries = id and entry_before(since[i], parse_stamp(id, 'last')) and
-			feed_read(names[i], since[i].text, upto, part) or {}
-		for _, e in ipairs(entries) do all[#all + 1] = e end
-		local last = entries[part]
-		if last and (not horizon or entry_before(last, horizon)) then horizon = last end
-	end
-	table.sort(all, entry_before)
-	local reply = { upto, '0' }
-	for i, e in ipairs(all) do
-		if i > limit or horizon and entry_before(horizon, e) then break end
+	local open, reply, n, bytes = feeds_open(wanted, upto), { upto, '0' }, 0, 0
+	while #open > 0 and n < limit and bytes < FEEDS_BYTES do
+		local e = feeds_take(open, upto)
 		for _, s in ipairs{ e.feed, e.id, e.prev, e.event } do reply[#reply + 1] = s end
+		n, bytes = n + 1, bytes + #e.event
 	end
-	if horizon or #all > limit then reply[2] = '1' end
+	if #open > 0 then reply[2] = '1' end
 	return reply
 end)

@@ -17,13 +17,14 @@ const entries = (reply) => {
 	return list;
 };
 
-// As a worker would: until there is no more.
-async function refill(limit, since) {
+// As a worker would: until there is no more. `sizes`: of the answers.
+async function refill(limit, since, sizes = []) {
 	const all = [];
 	let upto = '0', more = '1', calls = 0;
 	while (more === '1') {
 		const reply = await fcallRo('feeds_since', upto, limit, ...Object.entries(since).flat());
 		[upto, more] = reply;
+		sizes.push(reply.join('').length);
 		const got = entries(reply);
 		assert.ok(got.length <= limit);
 		assert.ok(++calls < 1000);
@@ -71,6 +72,20 @@ test('what was missed is told in the order of the clock, in parts of any size', 
 	const part = await fcallRo('feeds_since', heard[20].id, 100, `room:${rooms[0]}`, '0-0', `room:${rooms[2]}`, '0-0');
 	assert.deepEqual(part.slice(0, 2), [heard[20].id, '0']);
 	assert.deepEqual(entries(part), heard.slice(0, 21).filter((h) => [`room:${rooms[0]}`, `room:${rooms[2]}`].includes(h.feed)));
+});
+
+test('answers are bounded, however large the events are, and nothing is missing', async () => {
+	const rooms = [];
+	for (let i = 0; i < 3; i++)
+		rooms.push(await group('ann', 'bob'));
+	for (let i = 0; i < 90; i++)
+		await post('ann', rooms[i % 7 % 3], 'x'.repeat(i % 3 ? 100_000 : 10));
+	const heard = (await published()).map(({ feed, id, prev, event }) => ({ feed, id, prev, event }));
+	const since = Object.fromEntries(rooms.map((room) => [`room:${room}`, '0-0']));
+	const sizes = [];
+	assert.deepEqual(await refill(500, since, sizes), heard);
+	assert.ok(Math.max(...sizes) < 1_200_000, `${sizes}`);
+	assert.ok(sizes.length < 10, `${sizes}`);
 });
 
 test('a log that does not reach back shows', async () => {
