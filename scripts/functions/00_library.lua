@@ -36,7 +36,7 @@ local MOST = {
 	channels = 10000,        -- a user makes: they stay when all have left
 	members = 100000,        -- of a room
 	files = 10000,           -- a user has uploaded
-	reactions = 1000,        -- to a message …
+	reactions = 200,         -- to a message: a page shows those of 100, and of what these reply to …
 	own_reactions = 20,      -- … by one user
 	users = 1000,            -- of a lobby's room
 }

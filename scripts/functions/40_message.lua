@@ -356,11 +356,13 @@ writes('message_forward', function(user, message, room, want, target, target_wan
 	return { message_send(r, m, known, cid, history_max, log_max, original), original }
 end)
 
-local function add_messages(reply, ids, n, r)
+-- `brief`: without reactions and what they reply to, for those who don't show them.
+local function add_messages(reply, ids, n, r, brief)
 	local known = {}
 	for i = 1, math.min(n, #ids) do
 		local m = message_load(ids[i])
-		if m then reply[#reply + 1] = message_json(m, r, known) end
+		if m and brief then m.reactions = '[]' end
+		if m then reply[#reply + 1] = message_json(m, r, known, brief) end
 	end
 	return reply
 end
@@ -378,8 +380,8 @@ reads('message_page', function(user, room, want, page, limit)
 	return add_messages({ text(redis.call('ZCARD', list)) }, ids, #ids, r)
 end)
 
--- Up to `limit` messages of a room that came before one, which may be gone by now, and how to go on; no
--- room is an empty one.
+-- Up to `limit` messages of a room that came before one, which may be gone by now, in brief, and how to go on;
+-- no room is an empty one.
 local function page_before(r, before, limit)
 	local clock = before ~= '' and id_clock(before)
 	if before ~= '' and not clock then refuse('INVALID', 'before: is not a message') end
@@ -388,5 +390,5 @@ local function page_before(r, before, limit)
 	local from = clock and '(' .. text(clock) or '+inf'
 	local ids = redis.call('ZRANGE', r.key .. ':messages', from, '-inf', 'BYSCORE', 'REV',
 		'LIMIT', 0, limit + 1)
-	return add_messages({ #ids > limit and ids[limit] or '' }, ids, limit, r)
+	return add_messages({ #ids > limit and ids[limit] or '' }, ids, limit, r, true)
 end

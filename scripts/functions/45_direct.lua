@@ -55,7 +55,8 @@ end)
 -- What was said before a message of the conversation with a user, newest first.
 -- keys: user:name:NAME, room:direct:A:B, and those of room_posts
 -- args: user username(any case) before("" = from the newest) limit
--- reply: next ("" at the end or without a room, else the value for before), message…
+-- reply: next ("" at the end or without a room, else the value for before), message… (as in
+--   room_posts)
 -- publishes: nothing
 -- errors: NOUSER other (unknown); NOTMEMBER room (the user who asks is deleted); INVALID before
 reads('direct_page', function(user, username, before, limit)

@@ -147,7 +147,8 @@ end)
 -- What came before a message of a room, newest first.
 -- keys: room:name:NAME, user:name:NAME, room:direct:A:B, and those of room_posts
 -- args: user name before("" = from the newest) limit
--- reply: the room's name, next ("" at the end, else the value for before), message…
+-- reply: the room's name, next ("" at the end, else the value for before), message… (as in
+--   room_posts)
 -- publishes: nothing
 -- errors: NOROOM room; NOTMEMBER room; INVALID before
 reads('gateway_messages', function(user, name, before, limit)

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { useRedis } from './harness.mjs';
 
-const { server, fcall, first, refused, user, group, channel, direct, post } = useRedis();
+const { server, fcall, fcallRo, first, refused, user, group, channel, direct, post } = useRedis();
 
 // Makes a zset or hash as large as that, of entries that mean nothing.
 async function fill(key, n) {
@@ -82,9 +82,32 @@ test('reactions to a message, and those of one user', async () => {
 	await fcall('message_unreact', 'ann', message, id, '', 'e7');
 	await fcall(...react, 'another');
 	await server.redis.hset(`message:${message}:reactions`,
-		...Array.from({ length: 979 }, (_, i) => [`u${i}\tx`, `x00000000000000000000000${i % 10} 1`]).flat());
+		...Array.from({ length: 179 }, (_, i) => [`u${i}\tx`, `x00000000000000000000000${i % 10} 1`]).flat());
 	await fcall('message_react', 'bob', message, id, '', 'a');
-	await refused('FULL The message has 1000 reactions, which is the most', 'message_react', 'bob', message, id, '', 'b');
+	await refused('FULL The message has 200 reactions, which is the most', 'message_react', 'bob', message, id, '', 'b');
+});
+
+test('a page is smaller than what a worker takes for an answer, whatever is in its messages', async () => {
+	const worst = '\u0001'.repeat(64);
+	for (let i = 0; i < 10; i++)
+		await fcall('user_enter', `u${i}`, worst, `u${i}`, '', '', 1, `u${i}`);
+	const room = await direct('u0', 'u1');
+	const url = `https://${'/'.repeat(2040)}`;
+	const link = JSON.stringify({ id: url, filename: url, originalName: url, url, size: 0 });
+	const content = '\u0001'.repeat(2000), attachments = `${link}\n`.repeat(10);
+	let reply = '';
+	for (let i = 0; i < 2; i++) {
+		reply = (await post('u0', room, content, { reply, attachments })).id;
+		const reactions = Array.from({ length: 200 }, (_, n) =>
+			[`u${n % 10}\t${worst.slice(0, 8)}${n}`, `x1a1ff3e82a00${n + 1e10} 1792000000000`]);
+		await server.redis.hset(`message:${reply}:reactions`, ...reactions.flat());
+	}
+	await refused('FULL The message has 200 reactions, which is the most', 'message_react', 'u1', reply, room, '', 'b');
+	const [, message] = await fcallRo('message_page', 'u0', room, '', 1, 1);
+	assert.equal(JSON.parse(message).replyTo.reactions.length, 200);
+	assert.ok(message.length > 300_000 && 100 * message.length < 64 * 1024 * 1024, `${message.length}`);
+	const [, brief] = await fcallRo('direct_page', 'u0', 'u1', '', 1);
+	assert.ok(brief.length < 130_000, `${brief.length}`);
 });
 
 test('users of a lobby’s room', async () => {
