@@ -198,9 +198,20 @@ local function is_taken(key, take)
 	return redis.call('HGET', key, 'take') == take
 end
 
+-- Forgets the rooms that the user has left, when there are more of them than those the user is in: who joins and
+-- leaves all the time would else make the session ever larger.
+local function session_tidy(key, user)
+	local rooms = redis.call('ZCARD', rooms_of(user, 'group')) + redis.call('ZCARD', rooms_of(user, 'direct'))
+	if redis.call('HLEN', key) <= 2 * rooms + 64 then return end
+	for _, field in ipairs(redis.call('HKEYS', key)) do
+		local feed = field:match('^f:(.*)$')
+		if feed and not may_follow(feed, user) then redis.call('HDEL', key, field) end
+	end
+end
+
 -- room_enter for a socket: from now on its session follows the room. A room joined again is followed from
 -- where it was.
--- keys: those of room_enter; session:PID
+-- keys: those of room_enter; session:PID, user:ID:rooms, user:ID:directs
 -- args: user room want pid take
 -- reply: that of room_enter
 -- publishes: nothing
@@ -208,7 +219,9 @@ end
 writes('room_follow', function(user, room, want, pid, take)
 	local entered = room_enter(user, room, want)
 	local key = session_key(pid)
-	if is_taken(key, take) then redis.call('HSETNX', key, 'f:' .. room_key(room), entered[1]) end
+	if is_taken(key, take) and redis.call('HSETNX', key, 'f:' .. room_key(room), entered[1]) == 1 then
+		session_tidy(key, user)
+	end
 	return entered
 end)
 

@@ -68,6 +68,22 @@ test('a room joined again is followed from where it was; one that was left is no
 	await refused('NOTMEMBER room', 'room_follow', 'eve', g, '', 'pid-new', '1');
 });
 
+test('who joins and leaves rooms all the time has no ever larger session', async () => {
+	await connect('ann');
+	const own = [await group('ann'), await group('ann'), await direct('ann', await user('bob'))];
+	for (const room of own)
+		await fcall('room_follow', 'ann', room, '', 'pid-new', '1');
+	for (let i = 0; i < 150; i++) {
+		const room = await group('ann');
+		await fcall('room_follow', 'ann', room, '', 'pid-new', '1');
+		await fcall('room_remove', 'ann', room, 'ann');
+	}
+	assert.ok(await server.redis.hlen('session:pid-new') < 90);
+	const { clock } = await connect('ann', { fresh: 'other' });
+	const feeds = Object.keys(since(await connect('ann', { pid: 'pid-new', offset: clock })));
+	assert.deepEqual(feeds.sort(), ['user:ann', ...own.map((room) => `room:${room}`)].sort());
+});
+
 test('what is not one\'s own, unknown, or no longer known is a fresh start', async () => {
 	await user('bob');
 	const { clock } = await connect('ann');
