@@ -280,6 +280,19 @@ describe('of one user', { timeout: 300_000 }, () => {
 		}, 'log line', { every: 100 });
 		assert.ok(!server.output.includes(ann.token));
 	});
+
+	test('nobody writes the log’s lines by a user’s id', wait, async () => {
+		const eve = await person(server, 'Eve refused: by user=bob');
+		const all = [];
+		for (let i = 0; i < 3; i++)
+			all.push(await open(server, eve.token, 'channels'));
+		await until(async () => {
+			await new Chatter(server, { token: eve.token }).refused();
+			return server.output.includes(`user=${eve.id.replaceAll(' ', '%20')} refused: more than 3 connections`);
+		}, 'log line', { every: 100 });
+		for (const one of all)
+			one.leave();
+	});
 });
 
 describe('without a namespace', { timeout: 120_000 }, () => {

@@ -219,9 +219,13 @@ void api_move(const struct services *services, struct peer *p, const struct api 
 
 static void log_crowd(struct str user)
 {
+	struct buf line = { 0 };
 	if (!log_may(LOG_REFUSALS))
 		return;
-	log_info("user=%.*s refused: more than %u connections", STR_ARG(user), conf.user_connections);
+	buf_z(&line, "client");
+	log_field(&line, "user", user);
+	log_info("%.*s refused: more than %u connections", STR_ARG(buf_view(&line)), conf.user_connections);
+	buf_fini(&line);
 }
 
 /* Whether the user may have one client more, which is counted then. One that goes on where another ended
