@@ -3,12 +3,13 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Chatter, enter, leaveAll } from '../lib/chatter.mjs';
 import { Cast, DOORS } from '../lib/doors.mjs';
-import { Streaming } from '../lib/engine.mjs';
+import { Streaming, pollingPath } from '../lib/engine.mjs';
 import { hangUpAll } from '../lib/listener.mjs';
 import { person } from '../lib/people.mjs';
 import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
 import { sleep, until } from '../lib/wait.mjs';
+import { Wire, requestBytes } from '../lib/wire.mjs';
 
 const wait = { timeout: 120_000 };
 const SLOW_DOWN = 'Rate limit exceeded. Please slow down.';
@@ -191,6 +192,31 @@ describe('event-rate', { timeout: 600_000 }, () => {
 			return spaces.every((nsp) => answers.includes(refusal(nsp)));
 		}, 'refusal of both', { every: 0 });
 		one.destroy();
+	});
+
+	test('so many polling clients begin over one TCP connection, too', wait, async () => {
+		const ask = async (wire, path) => {
+			wire.send(requestBytes({ path }));
+			return wire.response();
+		};
+		const wire = await Wire.connect(server.port);
+		const answers = [];
+		for (let i = 0; i < 40; i++)
+			answers.push(await ask(wire, pollingPath()));
+		const refused = answers.filter(({ status }) => status !== 200);
+		assert.ok(refused.length > 0 && refused.length <= 30, `${refused.length} refused`);
+		for (const { status, headers, body } of refused)
+			assert.deepEqual([status, headers['retry-after'], JSON.parse(body)],
+				[429, '1', { code: 3, message: 'Too many handshakes' }]);
+		// Whoever else asks over it is served, and one more comes in half a second.
+		assert.equal((await ask(wire, '/health')).status, 200);
+		await until(async () => (await ask(wire, pollingPath())).status === 200, 'another', { every: 100 });
+		const other = await Wire.connect(server.port);
+		assert.equal((await ask(other, pollingPath())).status, 200);
+		await until(() => server.output.includes('refused: Rate limit'), 'log line');
+		assert.match(server.output, /request handshake from=127\.0\.0\.1:\d+ refused: Rate limit exceeded/);
+		wire.destroy();
+		other.destroy();
 	});
 
 	test('REST has none', wait, async () => {

@@ -2,7 +2,9 @@
 #include "worker/engineio/poll.h"
 
 #include "common/conf.h"
+#include "common/err.h"
 #include "common/json.h"
+#include "common/log_line.h"
 #include "worker/engineio/transport.h"
 
 enum refusal {
@@ -95,12 +97,26 @@ static void welcome(struct request *r, const struct head *h, const struct mount 
 	buf_fini(&g.headers);
 }
 
+static void refuse_haste(struct request *r)
+{
+	struct buf line = { 0 };
+	if (log_may(LOG_REFUSALS)) {
+		conn_describe(r->conn, &line);
+		log_info("request handshake%.*s refused: %s", STR_ARG(buf_view(&line)), err_text(ERR_RATE));
+		buf_fini(&line);
+	}
+	http_answer(r, 429, "application/json", STR("{\"code\":3,\"message\":\"Too many handshakes\"}"),
+	            "Retry-After: 1\r\n");
+}
+
 static void handshake(struct request *r, const struct head *h, const struct mount *m, bool websocket)
 {
 	if (!str_eqz(h->method, "GET"))
 		refuse(r, h->upgrade, BAD_METHOD);
 	else if (websocket != h->upgrade)
 		refuse(r, h->upgrade, BAD_REQUEST);
+	else if (!websocket && !session_may_begin(r->conn))
+		refuse_haste(r);
 	else
 		welcome(r, h, m);
 }

@@ -368,17 +368,27 @@ void session_send(struct session *s, bool binary, struct str bytes)
 }
 
 /* A bucket that refills at event-rate and holds its burst; kept as the time at which it is full. */
-bool session_allow(struct session *s)
+static bool allow(uint64_t *bucket_us)
 {
 	if (conf.event_rate.per_second == 0)
 		return true;
 	uint64_t cost = 1000000 / conf.event_rate.per_second;
 	uint64_t now = clock_now_ms() * 1000;
-	uint64_t full = s->bucket_us > now ? s->bucket_us : now;
+	uint64_t full = *bucket_us > now ? *bucket_us : now;
 	if (full - now + cost > cost * conf.event_rate.burst)
 		return false;
-	s->bucket_us = full + cost;
+	*bucket_us = full + cost;
 	return true;
+}
+
+bool session_allow(struct session *s)
+{
+	return allow(&s->bucket_us);
+}
+
+bool session_may_begin(struct conn *c)
+{
+	return allow(&c->bucket_us);
 }
 
 /* --- The end of a turn --- */

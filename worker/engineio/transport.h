@@ -10,6 +10,9 @@ struct session *session_new(const struct mount *m, struct origin *origin, unsign
 /* It polls, from now on; and no more. */
 void polling_begin(struct session *s);
 void polling_end(struct session *s);
+/* Takes a session that polls from the connection's allowance: nothing else would bound how many of these begin over
+ * one, for they outlive their requests. */
+bool session_may_begin(struct conn *c);
 struct session *session_find(const struct engine *e, struct str sid);
 /* The worker that made a sid; -1: none of this host did. */
 int sid_worker(const struct engine *e, struct str sid);

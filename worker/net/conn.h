@@ -69,6 +69,7 @@ struct conn {
 	bool told : 1;       /* the log knows of its end */
 	bool throttled : 1;  /* its address connects too often, or has too many: it is told so, and closed */
 	uint32_t gate_slot;  /* where gate.c counts it; 0: nowhere */
+	uint64_t bucket_us;  /* event-rate, of sessions that it begins */
 };
 
 enum { NET_INPUT = 64 * 1024 };
