@@ -215,6 +215,8 @@ describe('handshake', { timeout: 300_000 }, () => {
 		['version 8', { 'Sec-WebSocket-Version': '8' }, 426],
 		['version 14', { 'Sec-WebSocket-Version': '14' }, 426],
 		['another protocol', { Upgrade: 'h2c' }, 400],
+		['a body', { 'Content-Length': '7' }, 400],
+		['a body in chunks', { 'Transfer-Encoding': 'chunked' }, 400],
 	];
 	for (const [what, headers, status] of BAD_UPGRADES) {
 		test(`upgrade with ${what} is refused`, async () => {

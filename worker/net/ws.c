@@ -367,7 +367,8 @@ bool ws_accept(struct request *r, const struct head *h, const struct ws_user *us
 {
 	struct conn *c = r->conn;
 	struct str key = head_field(h, "sec-websocket-key");
-	if (!str_eqz(h->method, "GET") || h->minor == 0 || !ws_wanted(h) || !is_key(key)) {
+	/* The bytes of a body would be taken for frames. */
+	if (!str_eqz(h->method, "GET") || h->minor == 0 || r->receiving || !ws_wanted(h) || !is_key(key)) {
 		http_close_after(r);
 		r->ends = REASON_BAD_REQUEST;
 		http_refuse(r, 400, "Not a WebSocket request");
