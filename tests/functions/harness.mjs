@@ -160,9 +160,15 @@ export function postArguments(user, room, content, options = {}) {
 	return [user, room, want, content, reply, attachments, cid, rate, burst, history, log];
 }
 
+// What a key holds. A large hash is dumped in whatever order it has just then, which reading it may change.
+async function held(redis, key) {
+	if (await redis.type(key) === 'hash')
+		return Object.entries(await redis.hgetall(key)).sort();
+	return (await redis.dumpBuffer(key)).toString('base64');
+}
+
 // All there is, to see that nothing changed.
 async function state(redis) {
 	const keys = (await redis.keys('*')).sort();
-	const dumps = await Promise.all(keys.map((key) => redis.dumpBuffer(key)));
-	return keys.map((key, i) => [key, dumps[i].toString('base64')]);
+	return Promise.all(keys.map(async (key) => [key, await held(redis, key)]));
 }
