@@ -249,8 +249,26 @@ static void test_how_many_and_how_long(void **state UNUSED)
 	assert_false(messenger_media(many(&arena, 11, 20), &arena, &attachments, &wrong));
 	assert_string_equal(wrong, "must have at most 10 elements");
 	assert_true(messenger_media(many(&arena, 1, 2048), &arena, &attachments, &wrong));
+	assert_in_range(attachments.v[0].len, 2 * 2048, 2 * 2048 + 2 * 255 + 200);
 	assert_false(messenger_media(many(&arena, 1, 2049), &arena, &attachments, &wrong));
 	assert_string_equal(wrong, "must be an array of URLs of uploads, or https URLs");
+	arena_fini(&arena);
+}
+
+/* The name of what a long link leads to is cut between two characters. */
+static void test_long_names(void **state UNUSED)
+{
+	struct arena arena = { 0 };
+	struct strs attachments;
+	const char *wrong;
+	char url[1000] = "[\"https://x.example/a";
+
+	for (size_t i = 0; i < 300; i++)
+		strcat(url, "\xc3\xa9");
+	strcat(url, "\"]");
+	assert_true(messenger_media(str_z(url), &arena, &attachments, &wrong));
+	assert_true(utf8_valid(attachments.v[0]));
+	assert_in_range(attachments.v[0].len, 2 * 621 + 2 * 255, 2 * 621 + 2 * 255 + 200);
 	arena_fini(&arena);
 }
 
@@ -319,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_no_media),
 		cmocka_unit_test(test_uploads),
 		cmocka_unit_test(test_how_many_and_how_long),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_no_links),
 		cmocka_unit_test(test_failures),
 	};

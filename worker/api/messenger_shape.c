@@ -5,7 +5,7 @@
 #include "worker/api/api.h"
 #include "worker/domain/upload.h"
 
-enum { MEDIA_MAX = 10, URL_MAX = 2048 };
+enum { MEDIA_MAX = 10, URL_MAX = 2048, FILE_NAME_MAX = 255 };
 
 /* --- Media --- */
 
@@ -21,7 +21,8 @@ static bool is_link(struct str url)
 	return true;
 }
 
-/* What a link ends in, without its query; the whole of it if that is nothing. */
+/* What a link ends in, without its query; the whole of it if that is nothing. Of a long one the beginning: it is
+ * stored twice, beside the link. */
 static struct str file_name(struct str url)
 {
 	struct str rest = url, path = str_cut(&rest, '?');
@@ -29,7 +30,13 @@ static struct str file_name(struct str url)
 
 	while (at > 0 && path.p[at - 1] != '/')
 		at--;
-	return at < path.len ? str_from(path, at) : url;
+	struct str name = at < path.len ? str_from(path, at) : url;
+	if (name.len <= FILE_NAME_MAX)
+		return name;
+	name.len = FILE_NAME_MAX;
+	while (((unsigned char)name.p[name.len] & 0xc0) == 0x80)
+		name.len--;
+	return name;
 }
 
 /* The attachment that a link is stored as. Nobody has looked at what is behind it: its size is not known. */
