@@ -109,6 +109,14 @@ static void admit(struct worker *w, int fd, unsigned listener, const struct sock
 	c->throttled = verdict == GATE_REFUSED;
 }
 
+/* From another worker. */
+static void take_over(struct worker *w, int fd, unsigned listener, struct str bytes)
+{
+	struct conn *c = take_connection(w, fd, listener, bytes);
+	c->gate_slot = gate_take_over(&w->gate, fd);
+	c->begun = true;
+}
+
 static void watch_listeners(struct worker *w, bool on)
 {
 	for (unsigned i = 0; i < conf.n_listens; i++) {
@@ -225,8 +233,7 @@ static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
 	int n;
 	while ((n = chan_recv(fd, &m, &w->message)) > 0) {
 		if (m.type == CHAN_CONN && m.fd >= 0 && m.number >= 0 && m.number < (int)conf.n_listens)
-			take_connection(w, m.fd, (unsigned)m.number, m.bytes)->gate_slot =
-				gate_take_over(&w->gate, m.fd);
+			take_over(w, m.fd, (unsigned)m.number, m.bytes);
 		else if (m.fd >= 0)
 			close(m.fd);
 		if (m.type == CHAN_DRAIN)

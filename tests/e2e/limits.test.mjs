@@ -3,12 +3,12 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { TRAVEL, enter, leaveAll } from '../lib/chatter.mjs';
 import { channel, person } from '../lib/people.mjs';
-import { Polling, UNKNOWN_SID } from '../lib/engine.mjs';
+import { Polling, UNKNOWN_SID, pollingPath } from '../lib/engine.mjs';
 import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
 import { token } from '../lib/token.mjs';
 import { until } from '../lib/wait.mjs';
-import { request } from '../lib/wire.mjs';
+import { Wire, request, requestBytes } from '../lib/wire.mjs';
 
 const SLOW_DOWN = 'Rate limit exceeded. Please slow down.';
 
@@ -111,6 +111,31 @@ describe('connections', { timeout: 300_000 }, () => {
 			assert.equal(headers['retry-after'], '1');
 			assert.deepEqual(JSON.parse(body), { message: 'Too many connections from this address', errors: {} });
 		}
+	});
+
+	test('so is one whose clients that poll begin over one connection', async () => {
+		let wire;
+		const begin = async () => {
+			wire.send(requestBytes({ path: pollingPath() }));
+			return wire.response();
+		};
+		// The first is paid for by the connection itself.
+		await until(async () => {
+			wire = await Wire.connect(server.port);
+			return (await begin()).status === 200;
+		}, 'connection', { every: 200 });
+		const answers = [];
+		for (let i = 0; i < 60; i++)
+			answers.push(await begin());
+		const refused = answers.filter(({ status }) => status !== 200);
+		assert.ok(refused.length > 0, 'none is refused');
+		for (const { status, headers, body } of refused)
+			assert.deepEqual([status, headers['retry-after'], JSON.parse(body)],
+				[429, '1', { code: 3, message: 'Too many handshakes' }]);
+		// Others over it are no business of this.
+		wire.send(requestBytes({ path: '/health' }));
+		assert.equal((await wire.response()).status, 200);
+		wire.destroy();
 	});
 });
 

@@ -14,8 +14,11 @@
 #include "common/log_line.h"
 #include "common/mem.h"
 #include "worker/engineio/transport.h"
+#include "worker/net/gate.h"
 
 enum { NOOP_MS = 100, GRACE_MS = 30000, TURN_BATCH = 64 * 1024 };
+/* Clients that begin over one connection, to events of one client: a proxy may bring all through a few. */
+enum { BEGIN_TIMES = 10 };
 
 static void on_ping_due(struct deadline *d);
 static void on_pong_late(struct deadline *d);
@@ -367,15 +370,15 @@ void session_send(struct session *s, bool binary, struct str bytes)
 	session_push(s, b, from, batch_len(b));
 }
 
-/* A bucket that refills at event-rate and holds its burst; kept as the time at which it is full. */
-static bool allow(uint64_t *bucket_us)
+/* A bucket that refills at so many times event-rate and holds so many bursts; kept as the time at which it is full. */
+static bool allow(uint64_t *bucket_us, unsigned times)
 {
 	if (conf.event_rate.per_second == 0)
 		return true;
-	uint64_t cost = 1000000 / conf.event_rate.per_second;
+	uint64_t cost = 1000000 / conf.event_rate.per_second / times;
 	uint64_t now = clock_now_ms() * 1000;
 	uint64_t full = *bucket_us > now ? *bucket_us : now;
-	if (full - now + cost > cost * conf.event_rate.burst)
+	if (full - now + cost > cost * conf.event_rate.burst * times)
 		return false;
 	*bucket_us = full + cost;
 	return true;
@@ -383,12 +386,14 @@ static bool allow(uint64_t *bucket_us)
 
 bool session_allow(struct session *s)
 {
-	return allow(&s->bucket_us);
+	return allow(&s->bucket_us, 1);
 }
 
 bool session_may_begin(struct conn *c)
 {
-	return allow(&c->bucket_us);
+	const bool more = c->begun;
+	c->begun = true;
+	return allow(&c->bucket_us, BEGIN_TIMES) && (!more || gate_again(c->net->gate, conn_fd(c)));
 }
 
 /* --- The end of a turn --- */

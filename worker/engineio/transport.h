@@ -10,8 +10,8 @@ struct session *session_new(const struct mount *m, struct origin *origin, unsign
 /* It polls, from now on; and no more. */
 void polling_begin(struct session *s);
 void polling_end(struct session *s);
-/* Takes a session that polls from the connection's allowance: nothing else would bound how many of these begin over
- * one, for they outlive their requests. */
+/* Takes a session that polls from the allowances of the connection (ten times event-rate) and, unless it is the first
+ * there, of its address: it outlives its request, and would else be no client to either. */
 bool session_may_begin(struct conn *c);
 struct session *session_find(const struct engine *e, struct str sid);
 /* The worker that made a sid; -1: none of this host did. */

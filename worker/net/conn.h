@@ -67,9 +67,10 @@ struct conn {
 	bool idle : 1;       /* HTTP: between two requests */
 	bool deferred : 1;   /* WebSocket: its input waits until the peer has read more */
 	bool told : 1;       /* the log knows of its end */
+	bool begun : 1;      /* a client that polls began over it, or may have at another worker */
 	bool throttled : 1;  /* its address connects too often, or has too many: it is told so, and closed */
 	uint32_t gate_slot;  /* where gate.c counts it; 0: nowhere */
-	uint64_t bucket_us;  /* event-rate, of sessions that it begins */
+	uint64_t bucket_us;  /* of clients that poll and begin over it: session_may_begin's */
 };
 
 enum { NET_INPUT = 64 * 1024 };

@@ -72,13 +72,29 @@ enum verdict gate_accept(struct gate *g, const struct sockaddr_storage *from, ui
 	return GATE_REFUSED;
 }
 
+/* STR_NONE where it can't be had. The address is in *from. */
+static struct str peer_of(int fd, struct sockaddr_storage *from)
+{
+	socklen_t len = sizeof(*from);
+	*from = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
+	return getpeername(fd, (struct sockaddr *)from, &len) == 0 ? address_of(from) : STR_NONE;
+}
+
+bool gate_again(struct gate *g, int fd)
+{
+	struct sockaddr_storage from;
+	if (conf.connect_rate.per_second == 0)
+		return true;
+	const struct str address = peer_of(fd, &from);
+	return address.p == NULL || throttle_allow(g->connects, conf.connect_rate, address, clock_now_ms());
+}
+
 uint32_t gate_take_over(struct gate *g, int fd)
 {
-	struct sockaddr_storage from = { 0 };
-	socklen_t len = sizeof(from);
-	if (conf.address_connections == 0 || getpeername(fd, (struct sockaddr *)&from, &len) != 0)
+	struct sockaddr_storage from;
+	if (conf.address_connections == 0)
 		return 0;
-	const struct str address = address_of(&from);
+	const struct str address = peer_of(fd, &from);
 	return address.p != NULL ? add(g, address) : 0;
 }
 
