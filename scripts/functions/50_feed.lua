@@ -17,7 +17,7 @@ end
 local function feed_next(f, upto)
 	if f.at == #f.piece then
 		if f.done then return nil end
-		f.n = math.min(2 * f.n + 1, FEED_PIECE)
+		f.n = math.min(4 * f.n, FEED_PIECE)
 		f.piece = redis.call('XRANGE', f.feed .. ':log', '(' .. f.since, upto, 'COUNT', f.n)
 		f.at, f.done = 0, #f.piece < f.n or f.piece[#f.piece][1] == f.last
 		if #f.piece == 0 then return nil end
@@ -29,6 +29,16 @@ local function feed_next(f, upto)
 	return { feed = f.feed, id = e[1], prev = e[2][2], event = e[2][4], epoch = at.epoch, clock = at.clock }
 end
 
+-- Puts a feed among the open ones, which are sorted: the one with the earliest head is the last.
+local function feeds_put(open, f)
+	local low, high = 1, #open + 1
+	while low < high do
+		local middle = math.floor((low + high) / 2)
+		if entry_before(f.head, open[middle].head) then low = middle + 1 else high = middle end
+	end
+	table.insert(open, low, f)
+end
+
 -- Those of these feeds, a list of { feed, since }, that have something new, each with the first of it, `head`.
 local function feeds_open(feeds, upto)
 	local names, open = {}, {}
@@ -37,9 +47,9 @@ local function feeds_open(feeds, upto)
 	for i, last in ipairs(feeds_last(names)) do
 		local f = feeds[i]
 		if last and entry_before(f.since, parse_stamp(last, 'last')) then
-			f = { feed = f.feed, since = f.since.text, last = last, piece = {}, at = 0, n = 0 }
+			f = { feed = f.feed, since = f.since.text, last = last, piece = {}, at = 0, n = 1 }
 			f.head = feed_next(f, upto)
-			if f.head then open[#open + 1] = f end
+			if f.head then feeds_put(open, f) end
 		end
 	end
 	return open
@@ -47,14 +57,10 @@ end
 
 -- Takes the earliest of the heads.
 local function feeds_take(open, upto)
-	local first = 1
-	for i = 2, #open do
-		if entry_before(open[i].head, open[first].head) then first = i end
-	end
-	local f = open[first]
+	local f = table.remove(open)
 	local e = f.head
 	f.head = feed_next(f, upto)
-	if not f.head then table.remove(open, first) end
+	if f.head then feeds_put(open, f) end
 	return e
 end
 
