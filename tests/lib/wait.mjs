@@ -1,7 +1,7 @@
 // Waiting for events with an upper bound, so that a test that would hang fails and says for what.
 
 // The bound is generous on purpose: the suites run on busy machines under sanitizers.
-export const PATIENCE_MS = Number(process.env.CONFAB_PATIENCE_MS ?? 20_000);
+export const PATIENCE_MS = Number(process.env.CONFAB_PATIENCE_MS ?? 30_000);
 
 export function sleep(ms) {
 	return new Promise((resolve) => setTimeout(resolve, ms));
