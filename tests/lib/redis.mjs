@@ -7,6 +7,8 @@ import Redis from 'ioredis';
 import { freePort } from './server.mjs';
 import { until } from './wait.mjs';
 
+const ATTEMPTS = 5;
+
 // A connection of the test's own to the server's Redis; the caller disconnects it.
 export function redis(server) {
 	return new Redis({ path: server.redisSocket(), maxRetriesPerRequest: 2 });
@@ -15,15 +17,38 @@ export function redis(server) {
 // A redis-server for several hosts, as an operator runs it.
 export class RedisChild {
 	static async start({ env = {} } = {}) {
-		const child = new RedisChild();
-		child.port = await freePort();
-		child.dir = mkdtempSync(path.join(tmpdir(), 'redis-'));
-		child.process = spawn('redis-server', ['--port', child.port, '--bind', '127.0.0.1', '--dir', child.dir,
-			'--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'], { stdio: 'ignore', env: { ...process.env, ...env } });
-		child.ended = new Promise((resolve) => child.process.once('exit', resolve));
-		process.once('exit', () => child.process.kill('SIGKILL'));
-		await until(() => child.connect().then((r) => r.disconnect()).then(() => true), 'Redis');
-		return child;
+		for (let attempt = 1; ; attempt++) {
+			const child = new RedisChild();
+			await child.#launch({ ...process.env, ...env });
+			// Whoever answers there is somebody else if this one could not take the port.
+			if (await child.#listens())
+				return child;
+			await child.end();
+			if (attempt === ATTEMPTS)
+				throw new Error('redis-server did not start');
+		}
+	}
+
+	async #launch(env) {
+		this.port = await freePort();
+		this.dir = mkdtempSync(path.join(tmpdir(), 'redis-'));
+		this.process = spawn('redis-server', ['--port', this.port, '--bind', '127.0.0.1', '--dir', this.dir,
+			'--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'], { stdio: 'ignore', env });
+		this.ended = new Promise((resolve) => this.process.once('exit', resolve));
+		process.once('exit', () => this.process.kill('SIGKILL'));
+	}
+
+	#listens() {
+		return until(async () => {
+			if (this.process.exitCode !== null)
+				return 'it ended';
+			const r = await this.connect();
+			try {
+				return Number(/process_id:(\d+)/.exec(await r.info('server'))[1]) === this.process.pid && 'it listens';
+			} finally {
+				r.disconnect();
+			}
+		}, 'Redis').then((said) => said === 'it listens');
 	}
 
 	get address() {
