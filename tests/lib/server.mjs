@@ -8,11 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { alive, descendants, homes, workerOf, workers } from './procs.mjs';
 import { SECRET } from './token.mjs';
 import { sleep, until, within } from './wait.mjs';
-import { request } from './wire.mjs';
+import { Wire, requestBytes } from './wire.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const ATTEMPTS = 5;
+const KNOCKS = 8;      // connections at once, to find all workers
+const KNOCKS_MAX = 64;
 // What a sanitizer says when it found something.
 const REPORT = /AddressSanitizer|runtime error:|LeakSanitizer|ThreadSanitizer|Assertion .* failed/;
 
@@ -49,6 +51,7 @@ class Server {
 
 	constructor({ binary, port, dir, healthy, lines, options, env, log }) {
 		Object.assign(this, { binary, port, dir, healthy, log });
+		this.size = options.workers ?? 1;
 		this.runDir = path.join(dir, 'run');
 		this.dataDir = path.join(dir, 'data');
 		this.file = path.join(dir, 'confab.conf');
@@ -90,12 +93,34 @@ class Server {
 		});
 	}
 
-	// Whether many connections in a row, which the kernel spreads over the workers, are served.
+	// Whether each worker serves. One is asked first: where connections have a rate, it must not be spent while
+	// nobody is there.
 	async ready() {
 		if (this.status)
 			return true;
-		const asked = Array.from({ length: 16 }, () => request(this.port, { path: '/health', ms: 5000 }));
-		const answers = await Promise.all(asked);
+		const wires = [];
+		try {
+			let found = 0;
+			for (let n = 1; found < this.size && wires.length < KNOCKS_MAX; n = KNOCKS) {
+				if (!await this.#knock(wires, n))
+					return false;
+				const homes = this.homes();
+				found = new Set(wires.map(({ localPort }) => homes.get(`127.0.0.1:${localPort}`)).filter(Boolean)).size;
+			}
+			return found >= this.size;
+		} finally {
+			for (const wire of wires)
+				wire.destroy();
+		}
+	}
+
+	// Adds so many connections, which the kernel spreads over the workers; whether all of them are served.
+	async #knock(wires, n) {
+		const answers = await Promise.all(Array.from({ length: n }, async () => {
+			const wire = await Wire.connect(this.port);
+			wires.push(wire);
+			return wire.send(requestBytes({ path: '/health' })).response({ ms: 5000 });
+		}));
 		return answers.every(({ status }) => this.healthy.includes(status));
 	}
 
@@ -150,7 +175,7 @@ class Server {
 			const faults = [];
 			if (this.status.code !== 0)
 				faults.push(`exit status ${this.status.code ?? this.status.signal}`);
-			await until(() => this.survivors().length === 0, 'end of all processes', { ms: 5000 })
+			await until(() => this.survivors().length === 0, 'end of all processes')
 				.catch(() => faults.push(`processes left: ${this.survivors().join(' ')}`));
 			if (this.sockets().length > 0)
 				faults.push(`sockets left in the run directory: ${this.sockets().join(' ')}`);
