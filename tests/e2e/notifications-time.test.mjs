@@ -11,9 +11,11 @@ import { token } from '../lib/token.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { WebSocket } from '../lib/websocket.mjs';
 
-describe('limits of notifications', { timeout: 300_000 }, () => {
+// All at the same time, so that they wait together.
+describe('limits of notifications', { timeout: 300_000, concurrency: true }, () => {
 	const INTERVAL_MS = 400;
-	const TIMEOUT_MS = 300;
+	// Longer than a machine may stand still, for some answer.
+	const TIMEOUT_MS = 4000;
 	const ORIGIN = 'https://app.example';
 	let server;
 	let ann;
@@ -45,8 +47,8 @@ describe('limits of notifications', { timeout: 300_000 }, () => {
 	});
 
 	test('pings come, and who answers them stays', async () => {
-		const one = await listen(server, bob, origin);
 		const start = performance.now();
+		const one = await listen(server, bob, origin);
 		await until(() => one.pings >= 4, 'four pings');
 		assert.ok(performance.now() - start >= 4 * INTERVAL_MS - 50, 'too early');
 		assert.equal(one.ended, null);
@@ -54,8 +56,8 @@ describe('limits of notifications', { timeout: 300_000 }, () => {
 	});
 
 	test('who is silent is closed', async () => {
-		const raw = await WebSocket.open(server.port, `${WAY}?token=${bob.token}`, origin);
 		const start = performance.now();
+		const raw = await WebSocket.open(server.port, `${WAY}?token=${bob.token}`, origin);
 		assert.deepEqual(await raw.closed(), { before: [], code: 1001, reason: 'ping timeout' });
 		assert.ok(performance.now() - start >= INTERVAL_MS + TIMEOUT_MS - 50, 'too early');
 	});
@@ -68,37 +70,37 @@ describe('limits of notifications', { timeout: 300_000 }, () => {
 	});
 
 	test('any byte is a sign of life', async () => {
-		const raw = await WebSocket.open(server.port, `${WAY}?token=${bob.token}`, origin);
 		const start = performance.now();
+		const raw = await WebSocket.open(server.port, `${WAY}?token=${bob.token}`, origin);
 		// One long text, in small pieces.
 		raw.wire.send(Buffer.from([0x81, 0x80 | 126, 1, 0, 0, 0, 0, 0]));
-		for (let sent = 0; performance.now() - start < 4 * (INTERVAL_MS + TIMEOUT_MS); sent++) {
+		for (let sent = 0; performance.now() - start < 1.5 * (INTERVAL_MS + TIMEOUT_MS); sent++) {
 			assert.ok(sent < 256);
 			raw.wire.send(Buffer.from('x'));
 			await sleep(50);
 		}
 		assert.deepEqual(await raw.closed(), { before: [], code: 1001, reason: 'ping timeout' });
-		assert.ok(performance.now() - start >= 5 * (INTERVAL_MS + TIMEOUT_MS) - 100, 'too early');
+		assert.ok(performance.now() - start >= 2.5 * (INTERVAL_MS + TIMEOUT_MS) - 100, 'too early');
 	});
 
 	test('a token that expires ends its socket', async () => {
-		const exp = Math.floor(Date.now() / 1000) + 5;
+		const exp = Math.floor(Date.now() / 1000) + 8;
 		const short = await listen(server, { token: token({ sub: bob.id, exp }) }, origin);
 		const long = await listen(server, bob, origin);
 		assert.deepEqual(await short.closed(), { code: 1008, reason: 'BadToken' });
 		assert.deepEqual(short.heard, ['BadToken']);
 		const late = Date.now() - exp * 1000;
-		assert.ok(late >= -50 && late < 5000, `${late} ms after its end`);
+		assert.ok(late >= -50 && late < 15_000, `${late} ms after its end`);
 		assert.equal(long.ended, null);
 		long.hangUp();
 	});
 
 	test('posts are limited per user', async () => {
 		const id = await make(server, ann);
-		const answers = await Promise.all(Array.from({ length: 8 }, () =>
+		const answers = await Promise.all(Array.from({ length: 20 }, () =>
 			post(server, ann, `/room/post/${id}`, { content: 'a' })));
 		const refused = answers.filter(({ status }) => status === 429);
-		assert.ok(refused.length >= 1 && refused.length <= 5, `${refused.length} refused`);
+		assert.ok(refused.length >= 1 && refused.length <= 17, `${refused.length} refused`);
 		for (const { headers, json } of refused) {
 			assert.ok(Number(headers['retry-after']) >= 1);
 			assert.deepEqual(json, { message: 'Rate limit exceeded. Please slow down.', errors: {} });
@@ -106,13 +108,14 @@ describe('limits of notifications', { timeout: 300_000 }, () => {
 	});
 
 	test('whose news were lost is told to come again', async () => {
-		const id = await make(server, ann, [bob]);
-		const one = await listen(server, bob, origin);
+		const [carl, dan] = [await person(server, 'Carl'), await person(server, 'Dan')];
+		const id = await make(server, carl, [dan]);
+		const one = await listen(server, dan, origin);
 		// Far more than a log of ten keeps, while nobody can hear it.
-		const pipeline = control.pipeline().client('KILL', 'TYPE', 'pubsub');
+		const all = control.multi().client('KILL', 'TYPE', 'pubsub');
 		for (let n = 0; n < 500; n++)
-			pipeline.fcall('message_post', 0, ann.id, id, '', `n ${n}`, '', '', '', '0', '0', '0', '10');
-		for (const [error] of await pipeline.exec())
+			all.fcall('message_post', 0, carl.id, id, '', `n ${n}`, '', '', '', '0', '0', '0', '10');
+		for (const [error] of await all.exec())
 			assert.equal(error, null);
 		assert.deepEqual(await one.closed(), { code: 1012, reason: 'events were lost, reload' });
 	});
@@ -140,6 +143,20 @@ describe('slow readers of notifications', { timeout: 300_000 }, () => {
 		assert.equal(await one.answers(), true);
 	});
 
+});
+
+describe('who reads nothing', { timeout: 300_000 }, () => {
+	const BATCH = 40;
+	let server;
+	before(async () => {
+		// More than a batch has: who reads at all is never above it, however late.
+		server = await start({ root: 'none', options: { 'queue-soft': '400kb', 'queue-soft-time': '200ms' } });
+	});
+	after(async () => {
+		hangUpAll();
+		await server?.stop();
+	});
+
 	test('who reads nothing is closed, others hear on', async () => {
 		const [ann, bob] = [await person(server, 'Ann'), await person(server, 'Bob')];
 		const id = await make(server, ann, [bob]);
@@ -150,11 +167,11 @@ describe('slow readers of notifications', { timeout: 300_000 }, () => {
 			.reduce((sum, worker) => sum + (worker.closed['too slow a reader'] ?? 0), 0);
 		let said = 0;
 		await until(async () => {
-			const batch = Array.from({ length: 40 }, () => say(server, ann, id, '\u{1f44b}'.repeat(2000)));
+			const batch = Array.from({ length: BATCH }, () => say(server, ann, id, '\u{1f44b}'.repeat(2000)));
 			said += (await Promise.all(batch)).length;
+			await until(() => quick.heard.length === said, 'all at the quick one');
 			return await closed() > 0;
 		}, 'end of the slow one', { every: 0, ms: 120_000 });
-		await until(() => quick.heard.length === said, 'all at the quick one');
 		assert.equal(quick.ended, null);
 		slow.socket.resume();
 		assert.equal((await slow.closed()).code, 1008);
