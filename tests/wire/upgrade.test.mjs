@@ -243,9 +243,9 @@ describe('upgrade', { timeout: 300_000 }, () => {
 	});
 });
 
-describe('upgrade that takes too long', { timeout: 120_000 }, () => {
+describe('upgrade that takes too long', { timeout: 120_000, concurrency: true }, () => {
 	let server;
-	before(async () => { server = await startConformance({ options: { 'upgrade-timeout': '300ms' } }); });
+	before(async () => { server = await startConformance({ options: { 'upgrade-timeout': '4s' } }); });
 	after(() => server?.stop());
 
 	for (const probe of [true, false]) {
