@@ -128,6 +128,7 @@ describe('of one address', { timeout: 300_000 }, () => {
 		await until(() => server.workers().filter(({ pid }) => !before.includes(pid)).length === before.length,
 			'successors');
 		leave(...wires);
+		await until(() => server.ready(), 'successors that serve');
 		leave(...await fill('127.0.0.15'));
 	});
 });
@@ -298,7 +299,7 @@ describe('of one user', { timeout: 300_000 }, () => {
 describe('without a namespace', { timeout: 120_000 }, () => {
 	let server;
 	before(async () => {
-		server = await start({ root: 'gateway', options: { 'connect-timeout': '1s' } });
+		server = await start({ root: 'gateway', options: { 'connect-timeout': '4s' } });
 	});
 	after(() => server?.stop());
 
