@@ -18,7 +18,8 @@ const SOAK = Number(process.env.SOAK ?? 12);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 
 const LEAVING_MS = 5000;     // how long a user without a socket is online
-const NOISE_MS = 1000;       // what a busy machine may add
+const BACK_MS = 1000;        // in which those come back who do
+const NOISE_MS = 10_000;     // what a busy machine may add
 const AT_ONCE = 64;
 
 // A user whom nobody knows yet; the id is the username.
@@ -106,19 +107,21 @@ describe('presence', { concurrency: true, timeout: 3_600_000 }, () => {
 			for (const watcher of watchers)
 				await watcher.hears('user-join', users.at(-1));
 
+			// So that there is little to do for those who come back.
+			const returning = users.filter((_, i) => i % 5 === 0);
+			const each = Math.ceil(returning.length / others.length);
+			const seats = [...(await gather(server, new Map(others.map((pid) => [pid, each])))).values()].flat();
+
 			process.kill(victim, 'SIGKILL');
 			const killed = Date.now();
-			const back = new Map();      // user → ms since the kill
-			const returning = users.filter((_, i) => i % 5 === 0);
 			await Promise.all(returning.map(async (user, i) => {
-				await sleep(2500 * i / returning.length);
-				await enter(server, i % 10 === 0 ? 'messenger' : 'channels', user);
-				back.set(user, Date.now() - killed);
+				await sleep(BACK_MS * i / returning.length);
+				await seats[i].join(i % 10 === 0 ? '/messenger' : '/channels', user.auth);
 			}));
-			const slowest = Math.max(...back.values());
+			const slowest = Date.now() - killed;
 			assert.ok(slowest < LEAVING_MS - 300, `came back within ${slowest} ms: that is no test`);
 
-			const gone = users.filter((user) => !back.has(user));
+			const gone = users.filter((user) => !returning.includes(user));
 			for (const watcher of watchers)
 				await until(() => gone.every(({ id }) => watcher.times('user-leave', id) > 0), 'leave of each');
 			const told = Math.max(...watchers.map(({ last }) => last['user-leave'])) - killed;
@@ -137,7 +140,7 @@ describe('presence', { concurrency: true, timeout: 3_600_000 }, () => {
 			}
 			t.diagnostic(`${gone.length} leaves told ${told} ms after the kill; ` +
 				`${returning.length} came back by ${slowest} ms`);
-			assert.ok(told < 15_000, `told after ${told} ms`);
+			assert.ok(told < 15_000 + NOISE_MS, `told after ${told} ms`);
 			for (const { first } of watchers)
 				assert.ok(first['user-leave'] - killed >= LEAVING_MS - 100, 'nobody is told too early');
 		});
@@ -254,7 +257,9 @@ describe('presence', { concurrency: true, timeout: 3_600_000 }, () => {
 			const side = await settle(drowsy, 10);
 			drowsy.child.kill('SIGSTOP');
 			await until(() => areLeaving(side.users), 'sweep');
-			const swept = Date.now();
+			// In time is what comes before their time is up, which is later where a machine may be late.
+			const due = Date.now() + 2 * LEAVING_MS;
+			await r.zadd('leaving', 'XX', ...side.users.flatMap(({ id }) => [due, id]));
 			drowsy.child.kill('SIGCONT');
 			await until(() => areRegistered(side.users), 'users to be registered again', { ms: 2000 + NOISE_MS });
 			// In the lobby there is no such time; but whoever was taken out is put back in.
@@ -262,7 +267,7 @@ describe('presence', { concurrency: true, timeout: 3_600_000 }, () => {
 			await side.lodgers[0].ask('ping');
 			side.lodgers[0].emit('roomMessage', 'still here');
 			await hears(side.witness, 'roomMessage', ({ from }) => from === 'ann');
-			await sleep(swept + LEAVING_MS + 1500 - Date.now());
+			await sleep(due + 1500 - Date.now());
 			await side.watcher.fence(here);
 			told(side, [1, 0, 1, 0]);
 			assert.ok(side.guests.every(({ over }) => !over), 'clients notice nothing');
@@ -297,7 +302,7 @@ describe('presence', { concurrency: true, timeout: 3_600_000 }, () => {
 	describe('an hour in fast motion', { timeout: SOAK * 1000 + 300_000 }, () => {
 		let server, soak;
 		before(async () => {
-			server = await start({ options: { 'ping-interval': '1s', 'ping-timeout': '2s' } });
+			server = await start({ options: { 'ping-interval': '1s', 'ping-timeout': '5s' } });
 			soak = new Soak(server, SEED);
 		});
 		after(async () => {
