@@ -303,9 +303,11 @@ describe('metrics', { timeout: 300_000 }, () => {
 		process.kill(server.pid, 'SIGHUP');
 		const last = await until(async () => {
 			const now = await scrape(server);
-			return growth(first, now)('confab_worker_starts_total') === WORKERS &&
-				now.sum('confab_redis_up') === WORKERS && now;
-		}, 'successors of all');
+			const grown = growth(first, now);
+			return grown('confab_worker_starts_total') === WORKERS && now.sum('confab_redis_up') === WORKERS &&
+				grown('confab_tcp_disconnects_total', { reason: 'going away' }) >= crowd.length &&
+				now.sum('confab_connections') === 0 && now;
+		}, 'successors of all, and the end of those before');
 		const grown = growth(first, last);
 		assert.equal(grown('confab_disconnects_total', { reason: 'going away' }), crowd.length);
 		assert.equal(grown('confab_disconnects_total'), crowd.length);
