@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { useRedis } from './harness.mjs';
 
-const { server, fcall, fcallRo, first, refused, published, user, group, channel, direct, post } = useRedis();
+const { server, fcall, fcallRo, first, refused, refusedEmpty, published, user, group, channel, direct, post } = useRedis();
 const MIB = 1 << 20;
 
 beforeEach(async () => {
@@ -82,8 +82,7 @@ test('where one cannot post', async () => {
 	await fcall('user_delete', 'bob');
 	await refused('FORBIDDEN room', ...at('ann', 'ann/bob'));
 	await refused('USERDELETED user', ...at('bob', 'ann/bob'));
-	await say('ann', 'general', 'x', { rate: 1, burst: 1 });
-	await refused('RATE 1', 'gateway_post', 'ann', 'general', 'x', '', 1, 1, 0, 0);
+	await refusedEmpty('ann', 'RATE 1', 'gateway_post', 'ann', 'general', 'x', '', 1, 1, 0, 0);
 });
 
 test('a channel that is called like a group is no trap for its members', async () => {

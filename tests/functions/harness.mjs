@@ -126,6 +126,14 @@ export function useRedis(options) {
 			assert.equal(error?.message, refusal);
 			assert.deepEqual(await server.redis.hmget(`user:${user}`, 'tokens', 'refilled'), ['0', ms]);
 		},
+		// Refused until `due`, a time in ms: the refusal has the seconds that are left, rounded up.
+		async limited(due, name, ...args) {
+			const begun = Date.now();
+			const error = await fcall(name, ...args).then(() => null, (failure) => failure);
+			const seconds = Number(/^RATE (\d+)$/.exec(error?.message)?.[1]);
+			const left = [Date.now(), begun].map((now) => Math.ceil((due - now) / 1000));
+			assert.ok(seconds >= left[0] && seconds <= left[1], `${error?.message ?? 'let in'}, ${left} s before it is due`);
+		},
 		published: () => server.published(),
 		async user(id, username = id) {
 			await fcall('user_enter', id, username.toUpperCase(), username, '', '', 1, `user-${id}`);
