@@ -434,7 +434,7 @@ describe('uploads and limits', { timeout: 120_000 }, () => {
 	}
 
 	test('the quota of a user', async () => {
-		await run({ 'upload-user-quota': 1, 'body-timeout': '1s' });
+		await run({ 'upload-user-quota': 1, 'body-timeout': '4s' });
 		assert.equal((await send(form(part(pngOf(600_000), 'a.png')))).status, 201);
 		assert.match(await full(form(part(pngOf(600_000), 'b.png'))), /^Your files/);
 		assert.equal((await send(form(part(pngOf(300_000), 'c.png')))).status, 201);
