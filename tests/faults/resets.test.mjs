@@ -18,8 +18,7 @@ import { Wire, request, requestBytes } from '../lib/wire.mjs';
 
 const AGAIN = sized(4, 100);
 const AT_ONCE = 8;
-const PAUSE_MS = sized(300, 2000);
-const SHORT = { 'ping-interval': '2s', 'ping-timeout': '2s', 'idle-timeout': '3s', 'upgrade-timeout': '2s' };
+const SHORT = { 'ping-interval': '2s', 'ping-timeout': '6s', 'idle-timeout': '3s', 'upgrade-timeout': '2s' };
 const BOUNDARY = 'x-boundary';
 
 describe('resets', { timeout: sized(120_000, 900_000) }, () => {
@@ -167,16 +166,22 @@ describe('resets', { timeout: sized(120_000, 900_000) }, () => {
 
 	test('with something under way while Redis does not answer', async (t) => {
 		const link = redis(server);
+		const store = Number((await link.info('server')).match(/process_id:(\d+)/)[1]);
 		const ready = await Promise.all(Array.from({ length: AGAIN }, joined));
 		const waiting = STAGES.filter(([what]) => /asks Redis|CONNECT|plain|upload$|connects/.test(what));
-		await link.call('CLIENT', 'PAUSE', String(PAUSE_MS), 'ALL');
-		const wires = await Promise.all(waiting.flatMap(([, stage]) => Array.from({ length: AGAIN }, stage)));
-		for (const one of ready)
-			wires.push(one.text(`42/channels,1${JSON.stringify(['send_message', { channelId: room, content: 'a' }])}`).wire);
-		const pending = await until(async () => (await scrape(server)).sum('confab_redis_calls_pending'), 'calls');
-		t.diagnostic(`${wires.length} connections reset, ${pending} calls pending`);
-		for (const wire of wires)
-			wire.reset();
+		process.kill(store, 'SIGSTOP');
+		try {
+			const wires = await Promise.all(waiting.flatMap(([, stage]) => Array.from({ length: AGAIN }, stage)));
+			for (const one of ready)
+				wires.push(one.text(`42/channels,1${JSON.stringify(['send_message', { channelId: room, content: 'a' }])}`).wire);
+			const pending = await until(async () => (await scrape(server)).sum('confab_redis_calls_pending'), 'calls');
+			t.diagnostic(`${wires.length} connections reset, ${pending} calls pending`);
+			for (const wire of wires)
+				wire.reset();
+			await allGone(server, first);
+		} finally {
+			process.kill(store, 'SIGCONT');
+		}
 		await until(async () => (await scrape(server)).sum('confab_redis_calls_pending') === 0, 'answers of Redis');
 		link.disconnect();
 	});
