@@ -13,7 +13,7 @@ import { scrape } from '../lib/metrics.mjs';
 import { enterNetwork } from '../lib/network.mjs';
 import { channel, person } from '../lib/people.mjs';
 import { VARIANT, start } from '../lib/server.mjs';
-import { sized } from '../lib/size.mjs';
+import { FULL, sized } from '../lib/size.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { Wire, requestBytes } from '../lib/wire.mjs';
 
@@ -26,10 +26,11 @@ const takeAddress = () => ip('addr', 'del', `${ADDRESS}/32`, 'dev', 'lo');
 const giveAddress = () => ip('addr', 'add', `${ADDRESS}/32`, 'dev', 'lo');
 
 const INTERVAL_S = sized(2, 5);
-const TIMEOUT_S = sized(2, 4);
+// Longer than a machine may stand still, for those who are there.
+const TIMEOUT_S = sized(5, 4);
 const CROWD = sized(20, 500);
-// What the row of the table allows; a checked build on a busy machine may take longer.
-const BOUND_S = INTERVAL_S + TIMEOUT_S + (VARIANT === 'release' ? 1 : 10);
+// What the row of the table allows, at the whole size; a busy machine may take longer.
+const BOUND_S = INTERVAL_S + TIMEOUT_S + (FULL && VARIANT === 'release' ? 1 : 15);
 
 function descriptors(server) {
 	return server.workers().reduce((sum, { pid }) => sum + fs.readdirSync(`/proc/${pid}/fd`).length, 0);
@@ -79,7 +80,7 @@ describe('clients whose network is gone', { timeout: 300_000, skip }, () => {
 		const held = await polling(ann.token);
 		await watcher.next('user-online');
 		const lost = CROWD + 3;
-		assert.equal(await there(), others + lost);
+		await until(async () => await there() === others + lost, 'all of them');
 
 		takeAddress();
 		const cut = performance.now();
