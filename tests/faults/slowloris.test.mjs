@@ -19,12 +19,12 @@ const AT_ONCE = 64;
 const ADDRESSES = 50;
 const MOST_BYTES = 24 * 1024;    // of memory for one of them
 const DEFAULT_MS = { header: 10_000, body: 30_000, connect: 45_000, ping: 45_000 };
-const SHORT_MS = { header: 2000, body: 2500, connect: 3000, ping: 4000 };
+const SHORT_MS = { header: 3000, body: 3500, connect: 4000, ping: 7000 };
 const DUE_MS = FULL ? DEFAULT_MS : SHORT_MS;
 // A session that polls is kept for so long after its end, to be told of it.
 const GRACE_MS = 30_000;
 const TIMES = FULL ? {} : {
-	'header-timeout': '2s', 'body-timeout': '2500ms', 'connect-timeout': '3s', 'ping-interval': '2s', 'ping-timeout': '2s',
+	'header-timeout': '3s', 'body-timeout': '3500ms', 'connect-timeout': '4s', 'ping-interval': '2s', 'ping-timeout': '5s',
 };
 const BOUNDARY = 'x-boundary';
 
@@ -105,8 +105,7 @@ describe('slowloris', { timeout: sized(120_000, 600_000) }, () => {
 	];
 
 	// To its end: { what came, after how long }.
-	async function lastWords(wire, byte, every, stop) {
-		const begun = performance.now();
+	async function lastWords(wire, begun, byte, every, stop) {
 		const drip = byte && setInterval(() => wire.send(byte), every);
 		try {
 			const bytes = await wire.end(stop);
@@ -128,9 +127,11 @@ describe('slowloris', { timeout: sized(120_000, 600_000) }, () => {
 				const before = memoryOf(pid);
 				const wires = [];
 				await pool(Array.from({ length: each }), AT_ONCE, async () => {
+					// Before the server's own clock begins to run.
+					const begun = performance.now();
 					const wire = await open();
 					wires.push(wire);
-					ends.push({ what, due, end: lastWords(wire, byte, DUE_MS[due] / 5, 3 * DUE_MS[due] + 30_000) });
+					ends.push({ what, due, end: lastWords(wire, begun, byte, DUE_MS[due] / 5, 3 * DUE_MS[due] + 30_000) });
 				});
 				await request(server.port, { path: '/health' });
 				const bytes = (memoryOf(pid) - before) / each;
