@@ -14,6 +14,7 @@ import { Talk } from '../lib/talk.mjs';
 import { pool, sleep, until } from '../lib/wait.mjs';
 
 const MIB = 1024 * 1024;
+const HANGS_MS = sized(2500, 5000);
 const CLIENTS = sized(20, 1000);
 const EACH = sized(110, 10);         // messages of a client: some 18 MB, or 80 MB, in all
 const LONG = '😀'.repeat(2000);      // 8 kB
@@ -61,9 +62,9 @@ describe('a Redis that hangs', { timeout: sized(200_000, 600_000) }, () => {
 		t.diagnostic(`others: ${seen.n} answers, p50 ${p50}, p99 ${p99}, max ${max} ms`);
 		assert.equal(seen.unanswered, 0);
 		assert.equal(seen.gone, 0);
-		// A loop that waited for Redis would answer nothing.
+		// A loop that waited for Redis would answer nothing until it is there again, and half of them later than this.
 		assert.ok(seen.n > 10, `${seen.n} answers`);
-		assert.ok(seen.max < 3000, `${seen.max} ms`);
+		assert.ok(seen.p50 < HANGS_MS / 3, `${seen.p50} ms`);
 	}
 
 	async function whole() {
@@ -74,7 +75,7 @@ describe('a Redis that hangs', { timeout: sized(200_000, 600_000) }, () => {
 	test('for a few seconds: all that was sent is done then', async (t) => {
 		const pids = alive();
 		talk.refusals.clear();
-		await talk.during(() => hang(t, () => sleep(sized(1500, 5000))));
+		await talk.during(() => hang(t, () => sleep(HANGS_MS)));
 		await whole();
 		assert.deepEqual([...talk.refusals], [], 'nothing was refused');
 		assert.deepEqual(alive(), pids);
