@@ -171,9 +171,10 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 					assert.deepEqual(server.workers().map(({ pid }) => pid), pids.slice(1), 'nobody crashed');
 					const lines = linesOf(server) - before.lines;
 					const attempts = redis.accepted - before.accepted;
-					const seconds = lasted / 1000;
-					assert.ok(attempts <= 12 + 90 * seconds, `${attempts} connections in ${lasted} ms`);
-					assert.ok(lines <= 40 + 20 * seconds, `${lines} lines in ${lasted} ms`);
+					// Whoever was slow to recover tried meanwhile.
+					const seconds = (Date.now() - begun) / 1000;
+					assert.ok(attempts <= 12 + 90 * seconds, `${attempts} connections in ${seconds} s`);
+					assert.ok(lines <= 40 + 20 * seconds, `${lines} lines in ${seconds} s`);
 					if (fault.kind && fault.on.includes('commands'))
 						assert.ok(await errors(server, { kind: fault.kind }) > before.kind, `counted as ${fault.kind}`);
 					if (!fault.harmless && !fault.lies)
@@ -238,9 +239,11 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 					const pids = [server.pid, ...server.workers().map(({ pid }) => pid)];
 					if (!fault.giant) {
 						const before = pids.map(cpuMs);
-						await sleep(LASTS_MS);
+						const since = Date.now();
+						await sleep(4 * LASTS_MS);
 						const cpu = pids.map((pid, i) => cpuMs(pid) - before[i]);
-						assert.ok(Math.max(...cpu) <= 30 + LASTS_MS / 2, `${cpu} ms of CPU in ${LASTS_MS} ms`);
+						const watched = Date.now() - since;
+						assert.ok(Math.max(...cpu) <= 30 + watched / 2, `${cpu} ms of CPU in ${watched} ms`);
 					}
 					const { accepted } = redis;
 					const lasted = Date.now() - begun;
