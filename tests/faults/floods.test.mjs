@@ -25,7 +25,7 @@ const MUCH = sized(12, 20) * MIB;
 // Longer than the flood takes.
 const SOON = sized('2s', '15s');
 const SHORT = {
-	'ping-interval': SOON, 'ping-timeout': SOON, 'idle-timeout': SOON, 'upgrade-timeout': SOON,
+	'ping-interval': SOON, 'ping-timeout': sized('6s', '15s'), 'idle-timeout': SOON, 'upgrade-timeout': SOON,
 	'connect-timeout': '60s', workers: 1,
 };
 
