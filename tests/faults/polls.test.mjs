@@ -44,6 +44,8 @@ describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 		return Number(/^HTTP\/1\.1 (\d+)/.exec(bytes)?.[1] ?? 0);
 	}));
 
+	const total = (left) => Object.values(left).reduce((sum, n) => sum + n, 0);
+
 	// Each brings one session to its end; gives the reason, or none if it goes on.
 	const CASES = [
 		['two GETs at once', 'overlapping requests', async (session) => {
@@ -98,7 +100,7 @@ describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 			const poll = await held(session);
 			const post = await half(session);
 			poll.reset();
-			await until(async () => (await session.post('3')).body === UNKNOWN_SID, 'end of the session');
+			await until(async () => (await scrape(server)).sum('confab_connections') === 0, 'end of the session');
 			post.wire.send(post.rest);
 			assert.equal((await post.wire.response()).body, UNKNOWN_SID);
 		}],
@@ -152,12 +154,13 @@ describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 			for (let i = 0; i < AGAIN; i++) {
 				const session = await open();
 				await work(session);
-				await until(async () => (await session.post('3')).body === UNKNOWN_SID, 'end of the session');
+				// Nothing is sent before, or it might overlap with what ended unnoticed yet.
+				await until(async () => total(await departures(server, first)) > i, 'end of the session');
+				await until(async () => (await session.post('3')).body === UNKNOWN_SID, 'its being forgotten');
 			}
 			await until(async () => (await scrape(server)).sum('confab_connections') === 0, 'end of all');
 			const left = await departures(server, first);
-			const total = Object.values(left).reduce((sum, n) => sum + n, 0);
-			assert.equal(total, AGAIN, JSON.stringify(left));
+			assert.equal(total(left), AGAIN, JSON.stringify(left));
 			if (reason)
 				assert.deepEqual(left, { [reason]: AGAIN });
 		});
