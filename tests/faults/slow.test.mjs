@@ -8,6 +8,7 @@ import { Cable } from '../lib/cable.mjs';
 import { Chatter, enter, leaveAll } from '../lib/chatter.mjs';
 import { Guest, dismissAll } from '../lib/crowd.mjs';
 import { Polling, Streaming, UNKNOWN_SID, decodePayload } from '../lib/engine.mjs';
+import { assertTold } from '../lib/last-words.mjs';
 import { hangUpAll, listen } from '../lib/listener.mjs';
 import { scrape } from '../lib/metrics.mjs';
 import { SMALL_BUFFERS, enterNetwork } from '../lib/network.mjs';
@@ -107,11 +108,13 @@ describe('one who stops reading', wait, () => {
 		await server?.stop();
 	});
 
-	// Speaks until a slow reader was closed; gives what was said.
+	// Speaks until a slow reader was closed; gives what was said, and when it was open still.
 	async function flood(say, text = numbered) {
 		const before = await closed(server);
 		const said = [];
+		let since;
 		await until(async () => {
+			since = performance.now();
 			const some = Array.from({ length: 20 }, (_, i) => text(said.length + i));
 			said.push(...some);
 			for (const answer of await Promise.all(some.map(say)))
@@ -119,7 +122,7 @@ describe('one who stops reading', wait, () => {
 			return await closed(server) > before;
 		}, 'end of the slow one', { every: 0, ms: 120_000 });
 		assert.equal(await closed(server), before + 1);
-		return said;
+		return { said, since };
 	}
 
 	for (const [name, api] of Object.entries(APIS)) {
@@ -131,10 +134,9 @@ describe('one who stops reading', wait, () => {
 			if (room.join)
 				await wireAsk(slow, api.place.nsp, ...room.join);
 			slow.websocket.wire.pause();
-			await flood((text) => api.say(speaker, room, bob, text), api.text);
+			const { since } = await flood((text) => api.say(speaker, room, bob, text), api.text);
 			slow.websocket.wire.resume();
-			const { code, reason } = await slow.websocket.closed();
-			assert.deepEqual({ code, reason }, { code: 1008, reason: REASON });
+			assertTold(await slow.websocket.closed(), REASON, since);
 			assert.match(server.output, new RegExp(REASON));
 			assert.deepEqual(speaker.disconnects, []);
 			speaker.leave();
@@ -156,7 +158,7 @@ describe('one who stops reading', wait, () => {
 					await say('first');
 					await until(() => api.heard(slow).length === 1, 'the first');
 					cable.freeze();
-					const said = await flood(say, api.text);
+					const { said } = await flood(say, api.text);
 					cable.thaw();
 					await until(() => back.length > 0, 'return');
 					await say('last');
@@ -179,10 +181,9 @@ describe('one who stops reading', wait, () => {
 		await wireAsk(slow, '/lobby', 'login', { name: 'bob', room });
 		slow.websocket.wire.pause();
 		const quiet = async (text) => ({ error: await speaker.ask('roomMessage', text) });
-		await flood(quiet);
+		const { since } = await flood(quiet);
 		slow.websocket.wire.resume();
-		const { code, reason } = await slow.websocket.closed();
-		assert.deepEqual({ code, reason }, { code: 1008, reason: REASON });
+		assertTold(await slow.websocket.closed(), REASON, since);
 		speaker.leave();
 	});
 });
@@ -208,8 +209,9 @@ const events = (some, nsp) => some.filter((packet) => packet.startsWith(`42${nsp
 describe('what waits for a poll', wait, () => {
 	let server;
 	before(async () => {
+		// One worker, so that what a speaker has heard waits for the slow one, too.
 		server = await start({ options: {
-			'queue-soft': '4kb', 'queue-soft-time': '60s', 'queue-hard': '100kb', 'max-payload': '90kb', 'ping-interval': '1s',
+			workers: 1, 'queue-soft': '4kb', 'queue-soft-time': '60s', 'queue-hard': '100kb', 'max-payload': '90kb', 'ping-interval': '1s',
 			'ping-timeout': '60s',
 		} });
 	});
@@ -238,7 +240,7 @@ describe('what waits for a poll', wait, () => {
 		await speaker.next('users', (users) => users.map(({ name }) => name).join() === 'ann,bob,dot');
 		await speaker.ask('roomMessage', 'the end');
 		// The ping of this interval waits, too.
-		await sleep(1200);
+		await sleep(2500);
 		const waiting = await packets(slow);
 		assert.deepEqual(events(waiting, nsp).map(([name, body]) => [name, body.message]),
 			[...Array.from({ length: 10 }, (_, n) => ['roomMessage', numbered(n)]), ['roomMessage', 'the end']]);
@@ -249,7 +251,14 @@ describe('what waits for a poll', wait, () => {
 		assert.deepEqual([first[0], first[1].map(({ name }) => name)], ['users', ['ann', 'bob', 'dot']]);
 		assert.deepEqual(more, []);
 		await speaker.ask('roomMessage', 'and on');
-		assert.equal(events(await packets(slow), nsp)[0][1].message, 'and on');
+		const [[, next]] = await until(async () => {
+			const some = await packets(slow);
+			if (some.includes('2'))
+				await slow.send('3');
+			const told = events(some, nsp);
+			return told.length > 0 && told;
+		}, 'what comes next', { every: 0 });
+		assert.equal(next.message, 'and on');
 		speaker.leave();
 	});
 
@@ -289,37 +298,36 @@ describe('what waits for a poll', wait, () => {
 	});
 });
 
-describe('who reads too rarely', wait, () => {
+// A polling client in a channel where Ann speaks.
+async function listening(server) {
+	const [ann, bob] = await people(server);
+	const room = await APIS.channels.meet(server, ann, bob);
+	const speaker = await enter(server, { token: ann.token, nsp: '/channels' });
+	const slow = await poller(server, { nsp: '/channels', token: bob.token });
+	await slow.send(`42/channels,1${JSON.stringify(room.join)}`);
+	await until(async () => (await slow.next()).startsWith('43'), 'joining', { every: 0 });
+	return { slow, speaker, say: (n) => APIS.channels.say(speaker, room, bob, numbered(n)) };
+}
+
+describe('who reads rarely', wait, () => {
 	let server;
 	before(async () => {
-		server = await start({ options: {
-			'queue-soft': '2kb', 'queue-soft-time': '1s', 'ping-interval': '2s', 'ping-timeout': '60s',
-		} });
+		server = await start({ options: { 'queue-soft': '2kb', 'queue-soft-time': '4s', 'ping-interval': '2s', 'ping-timeout': '60s' } });
 	});
 	after(async () => {
 		leaveAll();
-		hangUpAll();
 		await server?.stop();
 	});
 
-	async function listening() {
-		const [ann, bob] = await people(server);
-		const room = await APIS.channels.meet(server, ann, bob);
-		const speaker = await enter(server, { token: ann.token, nsp: '/channels' });
-		const slow = await poller(server, { nsp: '/channels', token: bob.token });
-		await slow.send(`42/channels,1${JSON.stringify(room.join)}`);
-		await until(async () => (await slow.next()).startsWith('43'), 'joining', { every: 0 });
-		return { slow, speaker, say: (n) => APIS.channels.say(speaker, room, bob, numbered(n)) };
-	}
-
 	test('a client that polls now and then, and has then caught up, lives', wait, async () => {
-		const { slow, speaker, say } = await listening();
+		const { slow, speaker, say } = await listening(server);
 		const before = await closed(server);
 		const heard = [];
 		for (let round = 0; round < 5; round++) {
 			for (let n = 0; n < 4; n++)
 				await say(4 * round + n);
-			await sleep(400);
+			// Shorter than one may be slow; five times are longer.
+			await sleep(1200);
 			const some = await packets(slow);
 			if (some.includes('2'))
 				await slow.send('3');
@@ -329,9 +337,24 @@ describe('who reads too rarely', wait, () => {
 		assert.equal(await closed(server), before);
 		speaker.leave();
 	});
+});
+
+describe('who reads too rarely', wait, () => {
+	let server;
+	before(async () => {
+		// The first ping has to come long after it became slow: there is no other, unless it answers.
+		server = await start({ options: {
+			'queue-soft': '2kb', 'queue-soft-time': '1s', 'ping-interval': '6s', 'ping-timeout': '60s',
+		} });
+	});
+	after(async () => {
+		leaveAll();
+		hangUpAll();
+		await server?.stop();
+	});
 
 	test('without another message it is noticed by the next ping', wait, async () => {
-		const { slow, speaker, say } = await listening();
+		const { slow, speaker, say } = await listening(server);
 		const before = await closed(server);
 		await Promise.all([say(0), say(1), say(2)]);
 		await until(async () => await closed(server) > before, 'end of the slow one');
