@@ -4,9 +4,8 @@ import { after, before, describe, test } from 'node:test';
 import { TRANSPORTS, websocketPath } from '../lib/engine.mjs';
 import { departures } from '../lib/hostile.mjs';
 import { scrape } from '../lib/metrics.mjs';
-import { person } from '../lib/people.mjs';
-import { start } from '../lib/server.mjs';
 import { FULL, sized } from '../lib/size.mjs';
+import { target } from '../lib/target.mjs';
 import { MEMORY_COUNTS, growthDuring, memoryOf, mib } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 import { WebSocket } from '../lib/websocket.mjs';
@@ -19,9 +18,7 @@ describe('attachments', { timeout: 300_000 }, () => {
 	let token;
 	let pid;
 	before(async () => {
-		server = await start({ options: { workers: 1, 'max-payload': MAX } });
-		token = (await person(server, 'Ann')).token;
-		[{ pid }] = server.workers();
+		({ server, token, pid } = await target({ 'max-payload': MAX }));
 	});
 	after(() => server?.stop());
 

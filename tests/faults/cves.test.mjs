@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { Polling, Streaming, TRANSPORTS, UNKNOWN_SID, upgrading, websocketPath } from '../lib/engine.mjs';
-import { person } from '../lib/people.mjs';
-import { program, start } from '../lib/server.mjs';
+import { program } from '../lib/server.mjs';
 import { sized } from '../lib/size.mjs';
+import { target } from '../lib/target.mjs';
 import { MEMORY_COUNTS, cpuOf, growthDuring, mib } from '../lib/usage.mjs';
 import { pool } from '../lib/wait.mjs';
 import { OP, WebSocket, frame, upgradeHeaders } from '../lib/websocket.mjs';
@@ -21,9 +21,7 @@ describe('CVEs', { timeout: 300_000 }, () => {
 	let token;
 	let pid;
 	before(async () => {
-		server = await start({ options: { workers: 1, 'max-payload': MAX } });
-		token = (await person(server, 'Ann')).token;
-		[{ pid }] = server.workers();
+		({ server, token, pid } = await target({ 'max-payload': MAX }));
 	});
 	after(() => server?.stop());
 
@@ -267,8 +265,7 @@ describe('CVE-2020-28481, and WebSockets across sites, with cors-origin set', { 
 	let server;
 	let token;
 	before(async () => {
-		server = await start({ options: { workers: 1, 'cors-origin': HERE } });
-		token = (await person(server, 'Ann')).token;
+		({ server, token } = await target({ 'cors-origin': HERE }));
 	});
 	after(() => server?.stop());
 

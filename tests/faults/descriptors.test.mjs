@@ -2,13 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
-import { bystanders } from '../lib/bystander.mjs';
 import { dismissAll } from '../lib/crowd.mjs';
-import { person } from '../lib/people.mjs';
 import { redis } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
-import { start } from '../lib/server.mjs';
 import { sized } from '../lib/size.mjs';
+import { target } from '../lib/target.mjs';
 import { cpuOf, descriptorsOf } from '../lib/usage.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { Wire, request, requestBytes } from '../lib/wire.mjs';
@@ -23,10 +21,7 @@ describe('descriptors', { timeout: 300_000 }, () => {
 	let others;
 	let pid;
 	before(async () => {
-		server = await start({ options: { workers: 1, 'idle-timeout': '120s', 'header-timeout': '120s' } });
-		ann = await person(server, 'Ann');
-		others = await bystanders(server, { token: ann.token, every: 20 });
-		[{ pid }] = server.workers();
+		({ server, ann, pid, others } = await target({ 'idle-timeout': '120s', 'header-timeout': '120s' }, { every: 20 }));
 		execFileSync('prlimit', ['--pid', String(pid), `--nofile=${LIMIT}:`]);
 	});
 	after(async () => {

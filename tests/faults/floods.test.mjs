@@ -2,14 +2,13 @@
 // made to wait, in bounded memory, and the others do not notice.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { bystanders, standBack } from '../lib/bystander.mjs';
+import { standBack } from '../lib/bystander.mjs';
 import { dismissAll } from '../lib/crowd.mjs';
 import { Polling, upgrading, websocketPath } from '../lib/engine.mjs';
 import { allGone, departures, highest, pour } from '../lib/hostile.mjs';
 import { scrape } from '../lib/metrics.mjs';
-import { person } from '../lib/people.mjs';
-import { start } from '../lib/server.mjs';
 import { FULL, sized } from '../lib/size.mjs';
+import { target } from '../lib/target.mjs';
 import { MEMORY_COUNTS, memoryOf, mib } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 import { OP, WebSocket, frame } from '../lib/websocket.mjs';
@@ -26,7 +25,7 @@ const MUCH = sized(12, 20) * MIB;
 const SOON = sized('2s', '15s');
 const SHORT = {
 	'ping-interval': SOON, 'ping-timeout': sized('6s', '15s'), 'idle-timeout': SOON, 'upgrade-timeout': SOON,
-	'connect-timeout': '60s', workers: 1,
+	'connect-timeout': '60s',
 };
 
 describe('floods', { timeout: sized(300_000, 1_200_000) }, () => {
@@ -35,10 +34,7 @@ describe('floods', { timeout: sized(300_000, 1_200_000) }, () => {
 	let others;
 	let pid;
 	before(async () => {
-		server = await start({ options: SHORT });
-		token = (await person(server, 'Ann')).token;
-		others = await bystanders(server, { token });
-		[{ pid }] = server.workers();
+		({ server, token, pid, others } = await target(SHORT, { every: 10 }));
 		standBack();
 	});
 	after(async () => {
@@ -149,8 +145,7 @@ describe('floods of namespaces', { timeout: 300_000 }, () => {
 	let server;
 	let token;
 	before(async () => {
-		server = await start({ options: { workers: 1, 'event-rate': '1 50' } });
-		token = (await person(server, 'Ann')).token;
+		({ server, token } = await target({ 'event-rate': '1 50' }));
 	});
 	after(() => server?.stop());
 

@@ -1,11 +1,9 @@
 // A message that never ends, in the smallest of pieces: what each piece costs is bounded by their number.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { bystanders } from '../lib/bystander.mjs';
 import { websocketPath } from '../lib/engine.mjs';
-import { person } from '../lib/people.mjs';
-import { start } from '../lib/server.mjs';
 import { sized } from '../lib/size.mjs';
+import { target } from '../lib/target.mjs';
 import { MEMORY_COUNTS, growthDuring, mib } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 import { OP, WebSocket, frame } from '../lib/websocket.mjs';
@@ -20,10 +18,7 @@ describe('fragments', { timeout: 300_000 }, () => {
 	let pid;
 	let others;
 	before(async () => {
-		server = await start({ options: { workers: 1, 'max-payload': MAX } });
-		token = (await person(server, 'Ann')).token;
-		others = await bystanders(server, { token });
-		[{ pid }] = server.workers();
+		({ server, token, pid, others } = await target({ 'max-payload': MAX }, { every: 10 }));
 	});
 	after(async () => {
 		others?.stop();

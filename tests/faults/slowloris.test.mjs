@@ -2,13 +2,12 @@
 // for it, costs little until then, and keeps nobody out.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { bystanders, standBack } from '../lib/bystander.mjs';
+import { standBack } from '../lib/bystander.mjs';
 import { Polling, websocketPath } from '../lib/engine.mjs';
 import { allGone, departures } from '../lib/hostile.mjs';
 import { scrape } from '../lib/metrics.mjs';
-import { person } from '../lib/people.mjs';
-import { start } from '../lib/server.mjs';
 import { FULL, sized } from '../lib/size.mjs';
+import { target } from '../lib/target.mjs';
 import { MEMORY_COUNTS, memoryOf } from '../lib/usage.mjs';
 import { pool, sleep, until } from '../lib/wait.mjs';
 import { OP, frame, upgradeHeaders } from '../lib/websocket.mjs';
@@ -38,10 +37,7 @@ describe('slowloris', { timeout: sized(120_000, 600_000) }, () => {
 	let others;
 	let pid;
 	before(async () => {
-		server = await start({ options: { workers: 1, 'idle-timeout': '10s', ...TIMES } });
-		token = (await person(server, 'Ann')).token;
-		others = await bystanders(server, { token });
-		[{ pid }] = server.workers();
+		({ server, token, pid, others } = await target({ 'idle-timeout': '10s', ...TIMES }, { every: 10 }));
 		standBack();
 	});
 	after(async () => {
