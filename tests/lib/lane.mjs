@@ -126,7 +126,7 @@ export class Lane {
 			this.#acks.clear();
 		}
 		// Whoever wants them sees which is missing.
-		await this.#wait(() => this.#heard().length >= due, () => 'events', 5000).catch(() => {});
+		await this.#wait(() => this.#heard().length >= due, () => 'events', PATIENCE_MS).catch(() => {});
 		const events = this.#heard();
 		this.#events = [];
 		return { answers, events };
