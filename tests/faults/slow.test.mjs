@@ -206,6 +206,17 @@ async function packets(one) {
 const events = (some, nsp) => some.filter((packet) => packet.startsWith(`42${nsp},`))
 	.map((packet) => JSON.parse(packet.slice(nsp.length + 3)));
 
+// A polling client in a channel where Ann speaks.
+async function listening(server) {
+	const [ann, bob] = await people(server);
+	const room = await APIS.channels.meet(server, ann, bob);
+	const speaker = await enter(server, { token: ann.token, nsp: '/channels' });
+	const slow = await poller(server, { nsp: '/channels', token: bob.token });
+	await slow.send(`42/channels,1${JSON.stringify(room.join)}`);
+	await until(async () => (await slow.next()).startsWith('43'), 'joining', { every: 0 });
+	return { slow, speaker, say: (n) => APIS.channels.say(speaker, room, bob, numbered(n)) };
+}
+
 describe('what waits for a poll', wait, () => {
 	let server;
 	before(async () => {
@@ -279,16 +290,11 @@ describe('what waits for a poll', wait, () => {
 		});
 
 	test('above the hard limit the session ends at once', wait, async () => {
-		const [ann, bob] = await people(server);
-		const room = await APIS.channels.meet(server, ann, bob);
-		const speaker = await enter(server, { token: ann.token, nsp: '/channels' });
-		const slow = await poller(server, { nsp: '/channels', token: bob.token });
-		await slow.send(`42/channels,1${JSON.stringify(room.join)}`);
-		await until(async () => (await slow.next()).startsWith('43'), 'joining', { every: 0 });
+		const { slow, speaker, say } = await listening(server);
 		const before = await closed(server);
 		let said = 0;
 		while (await closed(server) === before && said < 200) {
-			await APIS.channels.say(speaker, room, bob, numbered(said));
+			await say(said);
 			said += 1;
 		}
 		// Each message has some 300 bytes beside its text.
@@ -297,17 +303,6 @@ describe('what waits for a poll', wait, () => {
 		speaker.leave();
 	});
 });
-
-// A polling client in a channel where Ann speaks.
-async function listening(server) {
-	const [ann, bob] = await people(server);
-	const room = await APIS.channels.meet(server, ann, bob);
-	const speaker = await enter(server, { token: ann.token, nsp: '/channels' });
-	const slow = await poller(server, { nsp: '/channels', token: bob.token });
-	await slow.send(`42/channels,1${JSON.stringify(room.join)}`);
-	await until(async () => (await slow.next()).startsWith('43'), 'joining', { every: 0 });
-	return { slow, speaker, say: (n) => APIS.channels.say(speaker, room, bob, numbered(n)) };
-}
 
 describe('who reads rarely', wait, () => {
 	let server;
