@@ -128,7 +128,7 @@ local function quoted(s)
 end
 
 -- A member of an object that is left out when there is nothing to say.
-local function said(name, value)
+local function optional(name, value)
 	return value and ',"' .. name .. '":' .. value or ''
 end
 

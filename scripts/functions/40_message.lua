@@ -52,7 +52,7 @@ end
 
 -- Who a message of a direct room is for.
 local function recipient_json(m, r, known)
-	return said('recipient', r.kind == 'direct' and
+	return optional('recipient', r.kind == 'direct' and
 		json(user_known(known, other_id(r, m.author)).username))
 end
 
@@ -66,14 +66,14 @@ local function message_json(m, r, known, nested)
 	return '{"id":' .. literal(m.id) .. ',"room":' .. literal(m.room) .. ',"kind":"' .. r.kind ..
 		'","author":{"id":' .. json(author.id) .. ',"username":' .. json(author.username) ..
 		',"name":' .. json(author.name) ..
-		said('image', author.image and author.image ~= '' and json(author.image)) ..
+		optional('image', author.image and author.image ~= '' and json(author.image)) ..
 		'}' .. recipient_json(m, r, known) ..
 		',"content":' .. json(m.deleted and DELETED_CONTENT or m.content) ..
 		',"createdAt":' .. m.created .. ',"updatedAt":' .. m.updated ..
-		said('deletedAt', m.deleted) ..
-		said('replyToId', m.reply and json(m.reply)) .. said('replyTo', reply_to) ..
-		said('attachments', not m.deleted and m.attachments) ..
-		said('reactions', reactions ~= '[]' and reactions) .. said('read', m.read and 'true') .. '}'
+		optional('deletedAt', m.deleted) ..
+		optional('replyToId', m.reply and json(m.reply)) .. optional('replyTo', reply_to) ..
+		optional('attachments', not m.deleted and m.attachments) ..
+		optional('reactions', reactions ~= '[]' and reactions) .. optional('read', m.read and 'true') .. '}'
 end
 
 -- A message of a room that the user is in.
