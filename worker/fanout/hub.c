@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "common/log.h"
+#include "common/log_line.h"
 #include "common/map.h"
 #include "common/mem.h"
 #include "worker/fanout/tell.h"
@@ -24,6 +24,7 @@ struct hub {
 	struct list idle;
 	struct teller teller;
 	size_t members, users;
+	struct log_bound said;       /* nonsense is logged once a second */
 };
 
 /* --- topics ---------------------------------------------------------------------------------- */
@@ -113,7 +114,7 @@ static bool on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 		if (t != NULL)
 			tell_topic(&h->teller, t, &e, json);
 	} else {
-		log_warn("feed %.*s: an event that cannot be read", STR_ARG(f->name));
+		log_bounded(&h->said, LOG_WARN, "feed %.*s: an event that cannot be read", STR_ARG(f->name));
 	}
 	arena_fini(&arena);
 	return readable;
