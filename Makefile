@@ -96,7 +96,7 @@ test-unit test-functions test-wire test-e2e test-faults test-fuzz: test-%: ## ru
 	@$(MAKE) --no-print-directory -s SANITIZE=$(TEST_SANITIZE) test-binaries
 	@SANITIZE=$(TEST_SANITIZE) scripts/test $*
 
-faults: ## run the faults at their whole size, checked and as released (half an hour)
+faults: ## run the faults at their whole size, checked and as released (three quarters of an hour)
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory -s SANITIZE=address,undefined test-binaries
 	@$(MAKE) --no-print-directory -s all build/release/tables build/release/clock.so
