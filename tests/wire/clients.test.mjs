@@ -126,8 +126,12 @@ describe('engine.io-client', { timeout: 300_000 }, () => {
 			const { reason, details } = await within(one.closed, 'close');
 			if (travel === 'polling') {
 				assert.equal(reason, 'transport error');
-				assert.equal(details.description, 413);
-				assert.equal(details.context.responseText, '');
+				// A poll that comes after the end, on its own connection, may be answered before the client sees the 413.
+				const said = [details.description, details.context.responseText];
+				if (said[0] === 400)
+					assert.deepEqual(said, [400, '{"code":1,"message":"Session ID unknown"}']);
+				else
+					assert.deepEqual(said, [413, '']);
 			} else {
 				assert.equal(reason, 'transport close');
 				assert.equal(details.context.code, 1009);
