@@ -1,5 +1,5 @@
 // The lobby API with stock Socket.IO clients on four workers, over every transport.
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { Chatter, TRAVEL, enter, leaveAll, workerOfChatter } from '../lib/chatter.mjs';
@@ -423,6 +423,7 @@ describe('lobby beside another API, and without Redis', { timeout: 300_000 }, ()
 		store?.disconnect();
 		await server?.stop();
 	});
+	beforeEach(() => server.serves());
 	afterEach(leaveAll);
 
 	async function redisPid() {

@@ -114,6 +114,11 @@ class Server {
 		}
 	}
 
+	// Awaits that all workers serve, and so have Redis, as after it was away: each finds back by itself.
+	serves() {
+		return until(() => this.ready(), 'workers that all serve');
+	}
+
 	// Adds so many connections, which the kernel spreads over the workers; whether all of them are served.
 	async #knock(wires, n) {
 		const answers = await Promise.all(Array.from({ length: n }, async () => {
