@@ -251,11 +251,11 @@ static void start_workers(struct master *m)
 {
 	char why[512];
 	const enum functions_end end = functions_load(m->functions, why, sizeof(why));
-	if (end != FUNCTIONS_LOADED && m->server != NULL) {
+	if (end != FUNCTIONS_OK && m->server != NULL) {
 		load_failed(m, end, why);
 		return;
 	}
-	if (end != FUNCTIONS_LOADED)
+	if (end != FUNCTIONS_OK)
 		log_error("%s; trying on", why);
 	m->phase = PHASE_RUNNING;
 	crew_start(m->crew);

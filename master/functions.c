@@ -24,9 +24,6 @@ struct functions {
 	bool complained;             /* of the failure that lasts */
 };
 
-/* What Redis has. */
-enum loaded { LOADED_NONE, LOADED_SOME, LOADED_UNKNOWN, LOADED_UNANSWERED };
-
 unsigned functions_version(struct str code)
 {
 	const struct str before = STR("local VERSION =");
@@ -107,31 +104,31 @@ static const char *error_of(const struct functions *f, const redisReply *reply)
 	return reply != NULL && reply->str != NULL ? reply->str : redis_client_why(f->client);
 }
 
-static enum loaded ask_version(struct functions *f, uint64_t *version, char *why, size_t size)
+/* Which version Redis has; 0: none. */
+static enum functions_end ask_version(struct functions *f, uint64_t *version, char *why, size_t size)
 {
 	const struct str args[] = { STR("FCALL"), STR("confab_version"), STR("0") };
 	redisReply *reply = redis_client_ask(f->client, COUNT_OF(args), args);
-	enum loaded loaded = reply != NULL ? LOADED_UNKNOWN : LOADED_UNANSWERED;
+	enum functions_end end = FUNCTIONS_OK;
+	*version = 0;
 	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0) {
 		*version = (uint64_t)reply->integer;
-		loaded = LOADED_SOME;
-	} else if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-	           strstr(reply->str, "Function not found") != NULL) {
-		loaded = LOADED_NONE;
-	} else {
+	} else if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
+	           strstr(reply->str, "Function not found") == NULL) {
 		snprintf(why, size, "functions: Redis: %s", error_of(f, reply));
+		end = reply != NULL ? FUNCTIONS_REFUSED : FUNCTIONS_UNANSWERED;
 		if (reply != NULL && reply->type != REDIS_REPLY_ERROR)
 			redis_client_doubt(f->client);
 	}
 	freeReplyObject(reply);
-	return loaded;
+	return end;
 }
 
 static enum functions_end replace(struct functions *f, struct str code, char *why, size_t size)
 {
 	const struct str args[] = { STR("FUNCTION"), STR("LOAD"), STR("REPLACE"), code };
 	redisReply *reply = redis_client_ask(f->client, COUNT_OF(args), args);
-	enum functions_end end = FUNCTIONS_LOADED;
+	enum functions_end end = FUNCTIONS_OK;
 	if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
 		snprintf(why, size, "functions: Redis does not take %s: %s", f->path,
 		         error_of(f, reply));
@@ -144,19 +141,19 @@ static enum functions_end replace(struct functions *f, struct str code, char *wh
 static enum functions_end load_unless_newer(struct functions *f, struct str code, unsigned ours,
                                             char *why, size_t size)
 {
-	uint64_t theirs = 0;
-	enum loaded loaded = ask_version(f, &theirs, why, size);
-	if (loaded == LOADED_UNKNOWN || loaded == LOADED_UNANSWERED)
-		return loaded == LOADED_UNKNOWN ? FUNCTIONS_REFUSED : FUNCTIONS_UNANSWERED;
+	uint64_t theirs;
+	enum functions_end end = ask_version(f, &theirs, why, size);
+	if (end != FUNCTIONS_OK)
+		return end;
 	if (theirs > ours) {
 		log_warn("functions: Redis has version %u, newer than ours (%u): kept",
 		         (unsigned)theirs, ours);
-		return FUNCTIONS_LOADED;
+		return FUNCTIONS_OK;
 	}
-	const enum functions_end end = replace(f, code, why, size);
-	if (end == FUNCTIONS_LOADED)
+	end = replace(f, code, why, size);
+	if (end == FUNCTIONS_OK)
 		log_info("functions: version %u loaded%s", ours,
-		         loaded == LOADED_NONE ? "" : " in place of an earlier one");
+		         theirs == 0 ? "" : " in place of an earlier one");
 	return end;
 }
 
@@ -168,7 +165,7 @@ enum functions_end functions_load(struct functions *f, char *why, size_t size)
 	if (read_library(f, &code, &ours, why, size))
 		end = load_unless_newer(f, buf_view(&code), ours, why, size);
 	buf_fini(&code);
-	if (end == FUNCTIONS_LOADED) {
+	if (end == FUNCTIONS_OK) {
 		f->missed = false;
 		f->seen_link = redis_client_link(f->client);
 	}
@@ -188,7 +185,7 @@ static bool still_there(struct functions *f, char *why, size_t size)
 		return false;
 	if (redis_client_link(f->client) == f->seen_link)
 		return true;
-	if (ask_version(f, &theirs, why, size) != LOADED_SOME)
+	if (ask_version(f, &theirs, why, size) != FUNCTIONS_OK || theirs == 0)
 		return false;
 	f->seen_link = redis_client_link(f->client);
 	return true;
@@ -198,7 +195,7 @@ void functions_tick(struct functions *f)
 {
 	char why[512];
 	bool ok = still_there(f, why, sizeof(why)) ||
-	          functions_load(f, why, sizeof(why)) == FUNCTIONS_LOADED;
+	          functions_load(f, why, sizeof(why)) == FUNCTIONS_OK;
 	if (!ok && !f->complained)
 		log_error("%s; trying on", why);
 	f->complained = !ok;

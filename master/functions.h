@@ -13,7 +13,7 @@ void functions_free(struct functions *f);
 const char *functions_path(const struct functions *f);
 
 enum functions_end {
-	FUNCTIONS_LOADED,
+	FUNCTIONS_OK,
 	FUNCTIONS_REFUSED,       /* by Redis, or there is nothing to load */
 	FUNCTIONS_UNANSWERED,    /* Redis said nothing, or it is too early to ask again */
 };
