@@ -486,14 +486,15 @@ static void unwire(struct worker *w)
 	net_fini(&w->net);
 	publish(w);      /* how the last ones ended */
 	sockets_fini(&w->sockets);
-	/* First what may still be answered, for answers reach all the others. */
-	calls_free(w->services.calls);
+	/* First what may still be answered, for answers reach all the others; and these may call. */
+	calls_close(w->services.calls);
 	hub_free(w->services.hub);
 	sub_free(w->sub);
 	presence_free(w->services.presence);
 	lobby_free(w->services.lobby);
 	events_fini();
 	partings_fini();
+	calls_free(w->services.calls);
 	hasher_free(w->services.hasher);
 	uploads_free(w->services.uploads);
 	token_keys_free(w->services.keys);

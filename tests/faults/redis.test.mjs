@@ -99,6 +99,14 @@ const errors = async (server, labels) => (await scrape(server)).sum('confab_redi
 const losses = async (server) => (await scrape(server)).sum('confab_redis_disconnects_total');
 const linesOf = (server) => server.output.split('\n').length;
 
+async function end(server, redis) {
+	try {
+		await server?.stop();
+	} finally {
+		redis?.close();
+	}
+}
+
 async function healthy(server) {
 	await until(() => server.ready(), 'well server', { ms: 30_000 });
 }
@@ -124,8 +132,7 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 			});
 			after(async () => {
 				await redis?.behave();
-				await server?.stop();
-				redis?.close();
+				await end(server, redis);
 			});
 
 			for (const row of faults) {
@@ -214,8 +221,28 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 			await redis.behave();
 			await until(() => /lease: Redis answers again/.test(server.output), 'lease');
 		} finally {
-			await server.stop();
-			redis.close();
+			await end(server, redis);
+		}
+	});
+
+	// A log is to be read once the feed is subscribed to again, which the end overtakes.
+	test('to subscriptions that are not answered, when told to stop', async () => {
+		const redis = await FalseRedis.open(child.port);
+		const server = await start({ options: { workers: 2, redis: redis.address } });
+		try {
+			const talk = await Talk.begin(server);
+			await talk.during(() => sleep(LASTS_MS));
+			await talk.settle();
+			await talk.check();
+			const { faults } = redis;
+			await redis.misbehave({ on: ['subscriptions'],
+				answer: (bytes) => (bytes.includes('$9\r\nsubscribe\r\n') ? '' : bytes) });
+			const cut = [...redis.links].filter(({ kind }) => kind === 'subscriptions');
+			assert.equal(cut.length, 2);
+			cut.forEach((link) => link.cut());
+			await until(() => redis.faults >= faults + 2, 'subscriptions that are not answered');
+		} finally {
+			await end(server, redis);
 		}
 	});
 
@@ -259,8 +286,7 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 					await talk.check();
 					assert.deepEqual(server.workers().map(({ pid }) => pid), pids.slice(1), 'nobody crashed');
 				} finally {
-					await server.stop();
-					redis.close();
+					await end(server, redis);
 				}
 			});
 		}

@@ -367,13 +367,19 @@ struct calls *calls_new(struct event_base *base, const struct conf_redis *where,
 	return c;
 }
 
+void calls_close(struct calls *c)
+{
+	c->up = false;
+	redis_free(c->redis);
+	c->redis = NULL;
+	event_del(&c->again);
+}
+
 void calls_free(struct calls *c)
 {
 	if (c == NULL)
 		return;
-	c->up = false;
-	redis_free(c->redis);
-	event_del(&c->again);
+	calls_close(c);
 	free(c);
 }
 

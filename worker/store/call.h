@@ -32,6 +32,8 @@ struct calls_owner {
 
 struct calls *calls_new(struct event_base *base, const struct conf_redis *where,
                         const struct calls_owner *owner, void *ctx);
+/* For good: what is under way fails, and so does at once what is called later. */
+void calls_close(struct calls *c);
 void calls_free(struct calls *c);
 bool calls_up(const struct calls *c);
 /* Round trips so far, and how many are under way. */
