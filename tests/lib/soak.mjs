@@ -1,6 +1,7 @@
 // Random work on a server, in fast motion: clients come, go, are cut off and come back, log in to the lobby
 // and out of it; workers are killed, stopped and replaced, connections to Redis are cut. What must be true
 // meanwhile is watched, what must be true at the end is compared with the sockets that are open then.
+import { Dice } from './chance.mjs';
 import { Guest } from './crowd.mjs';
 import { redis } from './redis.mjs';
 import { token } from './token.mjs';
@@ -12,17 +13,6 @@ const NAMES = 10;
 const MOST = 80;             // sockets at once
 const STEP_MS = 8;
 const SETTLED_MS = 40_000;
-
-// Mulberry32: the same numbers for the same seed.
-function dice(seed) {
-	let state = seed >>> 0;
-	return () => {
-		state = (state + 0x6d2b79f5) >>> 0;
-		let t = Math.imul(state ^ (state >>> 15), state | 1);
-		t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-		return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-	};
-}
 
 const sorted = (list) => [...list].sort();
 
@@ -36,7 +26,7 @@ export class Soak {
 
 	constructor(server, seed) {
 		this.server = server;
-		this.random = dice(seed);
+		this.dice = new Dice(seed);
 		this.killed_ms = 0;
 		// What is done, by how often in a thousand.
 		this.work = [
@@ -48,20 +38,12 @@ export class Soak {
 
 	// --- Chance ---
 
-	below(n) {
-		return Math.floor(this.random() * n);
-	}
-
-	oneOf(list) {
-		return list[this.below(list.length)];
-	}
-
 	any(match) {
-		return this.oneOf([...this.guests].filter((guest) => !guest.over && guest.joined && match(guest)));
+		return this.dice.pick([...this.guests].filter((guest) => !guest.over && guest.joined && match(guest)));
 	}
 
 	pick() {
-		let at = this.below(this.work.reduce((sum, [weight]) => sum + weight, 0));
+		let at = this.dice.below(this.work.reduce((sum, [weight]) => sum + weight, 0));
 		return this.work.find(([weight]) => (at -= weight) < 0)[1];
 	}
 
@@ -76,7 +58,7 @@ export class Soak {
 			// A client that is cut off in the middle of something is what this is about.
 			const work = step.call(this).catch(() => {}).finally(() => this.under_way.delete(work));
 			this.under_way.add(work);
-			await sleep(this.below(2 * STEP_MS));
+			await sleep(this.dice.below(2 * STEP_MS));
 		}
 		await Promise.all(this.under_way);
 		// Else there might be nobody to compare with.
@@ -98,8 +80,8 @@ export class Soak {
 	}
 
 	async enter() {
-		const user = `user${this.below(USERS)}`;
-		await this.come(this.oneOf(['messenger', 'channels']), user, { token: token({ sub: user, username: user }) });
+		const user = `user${this.dice.below(USERS)}`;
+		await this.come(this.dice.pick(['messenger', 'channels']), user, { token: token({ sub: user, username: user }) });
 	}
 
 	async enterLobby() {
@@ -109,7 +91,7 @@ export class Soak {
 	async comeBack() {
 		if (this.dropped.length === 0)
 			return;
-		const [{ api, user, auth }] = this.dropped.splice(this.below(this.dropped.length), 1);
+		const [{ api, user, auth }] = this.dropped.splice(this.dice.below(this.dropped.length), 1);
 		await this.come(api, user, auth);
 	}
 
@@ -122,7 +104,7 @@ export class Soak {
 		if (!guest)
 			return;
 		this.drop(guest);
-		if (this.random() < 0.5)
+		if (this.dice.chance(1, 2))
 			guest.cut();
 		else
 			guest.reset();
@@ -147,7 +129,7 @@ export class Soak {
 		if (!guest)
 			return;
 		guest.asks = true;
-		const { user } = await guest.ask('login', { name: `name${this.below(NAMES)}`, room: `room${this.below(ROOMS)}` });
+		const { user } = await guest.ask('login', { name: `name${this.dice.below(NAMES)}`, room: `room${this.dice.below(ROOMS)}` });
 		guest.login = user ?? null;
 		guest.asks = false;
 	}
@@ -169,7 +151,7 @@ export class Soak {
 
 	async wait() {
 		const guest = this.any(({ api, mute }) => api === 'messenger' && !mute);
-		const user = `user${this.below(USERS)}`;
+		const user = `user${this.dice.below(USERS)}`;
 		if (!guest || guest.waits.has(user))
 			return;
 		// Known only once it is acknowledged; what is told before is kept.
@@ -186,20 +168,20 @@ export class Soak {
 		if (Date.now() - this.killed_ms < 1500)
 			return;
 		this.killed_ms = Date.now();
-		process.kill(this.oneOf(this.server.workers()).pid, 'SIGKILL');
+		process.kill(this.dice.pick(this.server.workers()).pid, 'SIGKILL');
 	}
 
 	async stopWorker() {
-		const { pid } = this.oneOf(this.server.workers());
+		const { pid } = this.dice.pick(this.server.workers());
 		process.kill(pid, 'SIGSTOP');
-		await sleep(this.below(1500));
+		await sleep(this.dice.below(1500));
 		process.kill(pid, 'SIGCONT');
 	}
 
 	async cutRedis() {
 		const own = [this.reader, this.ear].map(({ id }) => id);
 		for (const [, id] of (await this.reader.client('LIST')).matchAll(/^id=(\d+)/gm)) {
-			if (!own.includes(Number(id)) && this.random() < 0.4)
+			if (!own.includes(Number(id)) && this.dice.chance(2, 5))
 				await this.reader.client('KILL', 'ID', id);
 		}
 	}

@@ -35,9 +35,12 @@ export class Talk {
 
 	async #say(n) {
 		this.#open.set(n, true);
-		const answer = await this.sender.socket.timeout(PATIENCE_MS).emitWithAck('send_message',
-			{ channelId: this.room, content: String(n), clientMessageId: `${this.stem}-${n}` })
-			.catch((error) => ({ error: `no answer: ${error.message}` }));
+		const { socket } = this.sender;
+		// What a client without a connection is given, it keeps and waits.
+		const answer = !socket.connected ? { error: 'no connection' } :
+			await socket.timeout(PATIENCE_MS).emitWithAck('send_message',
+				{ channelId: this.room, content: String(n), clientMessageId: `${this.stem}-${n}` })
+				.catch((error) => ({ error: `no answer: ${error.message}` }));
 		if (answer.ok) {
 			this.#open.delete(n);
 			this.said.push({ n, id: answer.message.id });
