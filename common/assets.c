@@ -101,7 +101,8 @@ static bool read_file(const char *path, struct str *out)
 	const bool ok = read_all(fd, &bytes);
 	close(fd);
 	if (ok)
-		*out = (struct str){ memcpy(xmalloc(bytes.len + 1), bytes.len > 0 ? bytes.p : "", bytes.len),
+		*out = (struct str){ memcpy(xmalloc(bytes.len + 1), bytes.len > 0 ? bytes.p : "",
+			                    bytes.len),
 			             bytes.len };
 	buf_fini(&bytes);
 	return ok;
@@ -111,7 +112,8 @@ static void etag_make(struct asset_form *form)
 {
 	unsigned char hash[HASH];
 	const size_t len = sizeof(hash) / 3 * 4;
-	crypto_generichash(hash, sizeof(hash), (const unsigned char *)form->bytes.p, form->bytes.len, NULL, 0);
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)form->bytes.p,
+	                   form->bytes.len, NULL, 0);
 	form->etag[0] = '"';
 	id_encode(form->etag + 1, hash, sizeof(hash));
 	memcpy(form->etag + 1 + len, "\"", 2);
@@ -161,7 +163,8 @@ static bool add(const struct walk *w, const char *path, unsigned depth)
 	if (lstat(path, &is) < 0)
 		return complain(w, path, strerror(errno));
 	if (S_ISDIR(is.st_mode))
-		return depth == MAX_DEPTH ? complain(w, path, "too deep") : add_all(w, path, depth + 1);
+		return depth == MAX_DEPTH ? complain(w, path, "too deep")
+		                          : add_all(w, path, depth + 1);
 	return !S_ISREG(is.st_mode) || add_file(w, path);
 }
 

@@ -11,7 +11,7 @@ enum chan_type {
 	CHAN_RELOAD_FUNCTIONS, /* worker to master: Redis lacks our functions */
 	CHAN_LEASED,         /* master to worker: your lease is new; Redis may have forgotten you */
 	CHAN_DRAIN,          /* master to worker: stop accepting, close transports, exit */
-	CHAN_CONN,           /* worker to worker: take over this connection (fd; bytes read so far) */
+	CHAN_CONN,           /* worker to worker: take over this connection (fd; bytes read) */
 };
 
 struct chan_message {
@@ -28,7 +28,8 @@ enum { CHAN_MAX_BYTES = 96 * 1024 };
 MUST_USE bool chan_pair(int fds[2]);
 /* Sends without waiting. False with errno EAGAIN when the receiver is behind. */
 MUST_USE bool chan_send(int fd, const struct chan_message *m);
-/* Receives one into *m, its bytes into `into`: 1 one came, 0 none is there, -1 the other end is gone. */
+/* Receives one into *m, its bytes into `into`: 1 one came, 0 none is there,
+ * -1 the other end is gone. */
 MUST_USE int chan_recv(int fd, struct chan_message *m, struct buf *into);
 
 #endif

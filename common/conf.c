@@ -464,7 +464,8 @@ static bool all_check(struct reading *r)
 		            "queue-soft: must not be above queue-hard (%u bytes)", c->queue_hard);
 	if (c->queue_hard <= c->max_payload)
 		return fail(r, place_of(r, "queue-hard"),
-		            "queue-hard: must be above max-payload (%u bytes), or a single message ends its reader",
+		            "queue-hard: must be above max-payload (%u bytes), "
+		            "or a single message ends its reader",
 		            c->max_payload);
 	snprintf(path, sizeof(path), "%s/redis.sock", c->run_dir);
 	if (strlen(path) >= sizeof(c->redis.path))

@@ -1,5 +1,5 @@
-/* The configuration: one table of directives (conf.def) gives the parser, the environment, the options,
- * the sample file, `--help` and the documentation. */
+/* The configuration: one table of directives (conf.def) gives the parser, the environment,
+ * the options, the sample file, `--help` and the documentation. */
 #ifndef CONFAB_CONF_H
 #define CONFAB_CONF_H
 
@@ -11,7 +11,7 @@ enum { CONF_MAX_LISTEN = 16, CONF_MAX_KEYS = 8, CONF_MAX_ORIGINS = 16, CONF_MAX_
 struct conf_listen {
 	char address[64];            /* numeric IPv4 or IPv6, without brackets */
 	uint16_t port;
-	char root[32];               /* the API that namespace "/" is on this port; "none" for none */
+	char root[32];               /* the API that is namespace "/" on this port, or "none" */
 };
 
 enum redis_kind { REDIS_EMBEDDED, REDIS_UNIX, REDIS_TCP };
@@ -70,8 +70,9 @@ struct conf {
 /* The running configuration: one of the two globals (style 19). Set once by main, read by all. */
 extern struct conf conf;
 
-/* Builds *out from defaults, then the file (NULL: none), then the environment, then `--directive value`
- * options (an array of name, value pairs, ended by NULL). False: `why` says file, line, directive and range. */
+/* Builds *out from defaults, then the file (NULL: none), then the environment, then
+ * `--directive value` options (an array of name, value pairs, ended by NULL). False: `why` says
+ * file, line, directive and range. */
 MUST_USE bool conf_load(struct conf *out, const char *file, const char *const *options,
                         char *why, size_t size);
 /* The configuration as a file that gives it again, one line per directive with its help. */

@@ -6,11 +6,12 @@
 
 enum {
 	HISTOGRAM_BOUNDS = 16,
-	HISTOGRAM_CELLS = HISTOGRAM_BOUNDS + 2,      /* the last bucket has no bound; then the sum */
+	HISTOGRAM_CELLS = HISTOGRAM_BOUNDS + 2,      /* a bucket without bound, then the sum */
 };
 
 struct histogram {
-	uint64_t buckets[HISTOGRAM_BOUNDS + 1];      /* each counts what the one before it is too short for */
+	/* Each counts what the one before it is too short for. */
+	uint64_t buckets[HISTOGRAM_BOUNDS + 1];
 	uint64_t sum_us;
 };
 

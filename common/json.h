@@ -26,7 +26,8 @@ struct json_iter json_iter(struct str container);
 /* The next element; for an object *key is the raw key with its quotes (key may be NULL for arrays).
  * False at the end. */
 bool json_next(struct json_iter *it, struct str *key, struct str *value);
-/* A raw string literal's text: a slice of it when there is nothing to unescape, else in the arena. */
+/* A raw string literal's text: a slice of it when there is nothing to unescape,
+ * else in the arena. */
 struct str json_text(struct arena *a, struct str literal);
 /* Whether a raw string literal says `text` (compared unescaped). */
 bool json_text_is(struct str literal, struct str text);

@@ -1,4 +1,5 @@
-/* Inside of json.c and json_out.c: over what needs no look in a JSON string, eight bytes at a time. */
+/* Inside of json.c and json_out.c: over what needs no look in a JSON string,
+ * eight bytes at a time. */
 #ifndef CONFAB_JSON_PLAIN_H
 #define CONFAB_JSON_PLAIN_H
 

@@ -1,10 +1,11 @@
 /* The log: each line is put together here and leaves in one write(), so that processes which share
  * the file do not mix theirs; a pipe promises that for PIPE_BUF bytes.
  *
- * Nobody waits for the log. Whoever reads it may stop (a pipe, a terminal, a socket of systemd's): then
- * lines are dropped, as they are on a full disk, and the first one that can be written after that says
- * how many. Standard error itself is not made non-blocking, for others share it: the shell, and whoever
- * else writes to the terminal. A pipe or a terminal is opened once more instead. */
+ * Nobody waits for the log. Whoever reads it may stop (a pipe, a terminal, a socket of systemd's):
+ * then lines are dropped, as they are on a full disk, and the first one that can be written after
+ * that says how many. Standard error itself is not made non-blocking, for others share it:
+ * the shell, and whoever else writes to the terminal. A pipe or a terminal is opened
+ * once more instead. */
 #include "common/log.h"
 
 #include <errno.h>
@@ -30,9 +31,9 @@ enum {
 
 /* How to write without waiting. */
 enum way {
-	WAY_WRITE,                   /* a file, which never waits; or a pipe that was opened again */
+	WAY_WRITE,                   /* a file, which never waits; or a pipe opened again */
 	WAY_SEND,                    /* a socket */
-	WAY_ASK,                     /* a pipe that cannot be opened again: look first whether there is room */
+	WAY_ASK,                     /* any other pipe: look first whether there is room */
 };
 
 static struct {
@@ -57,7 +58,8 @@ static void find_way(void)
 	if (S_ISSOCK(what.st_mode)) {
 		the_log.way = WAY_SEND;
 	} else if (S_ISFIFO(what.st_mode) || S_ISCHR(what.st_mode)) {
-		const int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		const int fd =
+			open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		if (fd >= 0)
 			the_log.fd = fd;
 		else

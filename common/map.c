@@ -75,7 +75,9 @@ void *map_put(struct map *m, struct str key, void *value)
 	struct map_slot *slot = map_find(m, key, hash);
 	void *before = slot->value;
 	/* The key is replaced too: the old one lived in the old value. */
-	*slot = (struct map_slot){ .key = key.p, .value = value, .len = (uint32_t)key.len, .hash = hash };
+	*slot = (struct map_slot){
+		.key = key.p, .value = value, .len = (uint32_t)key.len, .hash = hash,
+	};
 	m->n += !before;
 	return before;
 }

@@ -22,11 +22,13 @@ struct map {
 void map_fini(struct map *m);
 /* The value under `key`, borrowed, or NULL. */
 void *map_get(const struct map *m, struct str key);
-/* Puts or replaces; `key` must live as long as the entry. Returns the value that was there, or NULL. */
+/* Puts or replaces; `key` must live as long as the entry. Returns the value that
+ * was there, or NULL. */
 void *map_put(struct map *m, struct str key, void *value);
 /* Takes out; returns the value, or NULL. */
 void *map_take(struct map *m, struct str key);
-/* Walks: start with *cursor = 0; returns the next value, or NULL at the end. No changes meanwhile. */
+/* Walks: start with *cursor = 0; returns the next value, or NULL at the end.
+ * No changes meanwhile. */
 void *map_next(const struct map *m, size_t *cursor);
 
 #endif

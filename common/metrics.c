@@ -3,7 +3,8 @@
 
 #include <sys/mman.h>
 
-_Static_assert(sizeof(struct histogram) == HISTOGRAM_CELLS * sizeof(uint64_t), "a cell for each number");
+_Static_assert(sizeof(struct histogram) == HISTOGRAM_CELLS * sizeof(uint64_t),
+               "a cell for each number");
 
 const struct metric_row metric_rows[] = {
 #define METRIC(name, kind, cells, word, exposed, help) \

@@ -1,6 +1,6 @@
-/* What the workers count, in memory that all processes of a host share: a page per worker, which outlives
- * its process. The worker writes most cells of its page, the master some; all may read. Each cell is right
- * by itself; two of them need not be of the same moment. */
+/* What the workers count, in memory that all processes of a host share: a page per worker, which
+ * outlives its process. The worker writes most cells of its page, the master some; all may read.
+ * Each cell is right by itself; two of them need not be of the same moment. */
 #ifndef CONFAB_METRICS_H
 #define CONFAB_METRICS_H
 
@@ -45,13 +45,14 @@ struct metrics {
 	_Alignas(METRICS_LINE) _Atomic uint64_t cells[METRIC_COUNT];
 };
 
-/* The pages of so many workers, and behind them the master's own, of which only the rows of metrics_is_masters are
- * used; zeroed, to be made before they are forked; NULL: errno says why. */
+/* The pages of so many workers, and behind them the master's own, of which only the rows of
+ * metrics_is_masters are used; zeroed, to be made before they are forked; NULL: errno says why. */
 struct metrics *metrics_map(unsigned workers);
 void metrics_unmap(struct metrics *pages, unsigned workers);
 /* Whether the master counts in this row, too. */
 bool metrics_is_masters(enum metric row);
-/* The worker has ended, and nobody writes its page: nothing is open any more, and what was is lost. */
+/* The worker has ended, and nobody writes its page: nothing is open any more,
+ * and what was is lost. */
 void metrics_end(struct metrics *page);
 /* What a worker has to add to all it counts; 0 for gauges. */
 void metrics_before(const struct metrics *page, uint64_t before[METRIC_COUNT]);

@@ -1,6 +1,6 @@
-/* The bounds of what is taken from Redis. hiredis makes room for as many elements as an array says that it
- * has, and keeps the bytes of a string until it is whole. Its own functions make the objects; they stand
- * behind ours as the reader's privdata. */
+/* The bounds of what is taken from Redis. hiredis makes room for as many elements as an array
+ * says that it has, and keeps the bytes of a string until it is whole. Its own functions make
+ * the objects; they stand behind ours as the reader's privdata. */
 #include "common/resp.h"
 
 #include <stdio.h>
@@ -10,8 +10,8 @@
 typedef size_t element_count;
 
 /* RESP 3, which nobody asked for. */
-static void *refuse_double(UNUSED const redisReadTask *task, UNUSED double number, UNUSED char *text,
-                           UNUSED size_t len)
+static void *refuse_double(UNUSED const redisReadTask *task, UNUSED double number,
+                           UNUSED char *text, UNUSED size_t len)
 {
 	return NULL;
 }
@@ -71,16 +71,19 @@ void resp_bound(redisReader *reader)
 static void explain(redisReader *reader)
 {
 	if (reader->err == REDIS_ERR_OOM)
-		snprintf(reader->errstr, sizeof(reader->errstr), "an array that is too large or too deep");
+		snprintf(reader->errstr, sizeof(reader->errstr),
+		         "an array that is too large or too deep");
 }
 
-/* hiredis looks for a line's end from its beginning each time: a line without end would cost the square of
- * its length. A string's head is such a line, too; what follows it is not looked through. */
+/* hiredis looks for a line's end from its beginning each time: a line without end would
+ * cost the square of its length. A string's head is such a line, too; what follows it is
+ * not looked through. */
 static bool is_endless(const redisReader *reader)
 {
 	const size_t n = reader->len - reader->pos;
 
-	return n > RESP_MAX_LINE && memmem(reader->buf + reader->pos, RESP_MAX_LINE, "\r\n", 2) == NULL;
+	return n > RESP_MAX_LINE &&
+	       memmem(reader->buf + reader->pos, RESP_MAX_LINE, "\r\n", 2) == NULL;
 }
 
 bool resp_next(redisReader *reader, size_t *taken, redisReply **out)

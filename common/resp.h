@@ -13,13 +13,13 @@ enum {
 	RESP_MAX_ELEMENTS = 256 * 1024,
 };
 
-/* Makes the reader of a new connection refuse arrays with more elements, and arrays in arrays, which no
- * answer of ours has: before anything is allocated for them. */
+/* Makes the reader of a new connection refuse arrays with more elements, and arrays in arrays,
+ * which no answer of ours has: before anything is allocated for them. */
 void resp_bound(redisReader *reader);
 
-/* The next answer if it is whole, else NULL; to be freed by freeReplyObject. False, and nothing more can be
- * read: no answer of Redis, or one beyond the bounds; reader->errstr says which. `*taken`: the bytes that
- * the answer under way has so far; what was fed has to be added. */
+/* The next answer if it is whole, else NULL; to be freed by freeReplyObject. False, and nothing
+ * more can be read: no answer of Redis, or one beyond the bounds; reader->errstr says which.
+ * `*taken`: the bytes that the answer under way has so far; what was fed has to be added. */
 MUST_USE bool resp_next(redisReader *reader, size_t *taken, redisReply **out);
 
 #endif

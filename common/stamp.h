@@ -1,5 +1,5 @@
-/* A place in the one order of all feeds: an epoch and a clock in one number, `<epoch>-<clock>` in text.
- * 20 bits of epoch above 44 bits of clock; compared as numbers. 0 is before everything. */
+/* A place in the one order of all feeds: an epoch and a clock in one number, `<epoch>-<clock>` in
+ * text. 20 bits of epoch above 44 bits of clock; compared as numbers. 0 is before everything. */
 #ifndef CONFAB_STAMP_H
 #define CONFAB_STAMP_H
 

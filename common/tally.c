@@ -1,5 +1,5 @@
-/* A count-min sketch with two rows, in a page per worker. A slot is a counter of each row, in 16 bits
- * each. */
+/* A count-min sketch with two rows, in a page per worker. A slot is a counter of each
+ * row, in 16 bits each. */
 #include "common/tally.h"
 
 #include <limits.h>
@@ -18,7 +18,7 @@ struct tally_page {
 
 struct tally {
 	unsigned workers;
-	unsigned char secret[crypto_shorthash_KEYBYTES];     /* so that nobody can choose to collide */
+	unsigned char secret[crypto_shorthash_KEYBYTES];     /* nobody can choose to collide */
 	_Alignas(4096) struct tally_page pages[];
 };
 

@@ -1,6 +1,6 @@
-/* How many of each key are open on this host: counters in shared memory, a page for each worker, which
- * only that worker writes. Keys share counters by chance, two of them for each key, and the lower one
- * counts: it takes a crowd in both for a key to seem to have more than it has. */
+/* How many of each key are open on this host: counters in shared memory, a page for each worker,
+ * which only that worker writes. Keys share counters by chance, two of them for each key,
+ * and the lower one counts: it takes a crowd in both for a key to seem to have more than it has. */
 #ifndef CONFAB_TALLY_H
 #define CONFAB_TALLY_H
 
@@ -8,8 +8,8 @@
 
 struct tally;
 
-/* In memory that forked processes share and that is used only where something is counted; NULL: there is
- * none (errno). Never freed. */
+/* In memory that forked processes share and that is used only where something is counted;
+ * NULL: there is none (errno). Never freed. */
 struct tally *tally_new(unsigned workers);
 /* The worker at this place has ended: what it counted is gone. */
 void tally_clear(struct tally *t, unsigned worker);

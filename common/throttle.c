@@ -1,5 +1,5 @@
-/* Rates counted by all processes of a host. A bucket is the time at which it will be full again; each
- * event moves that on by its share, unless it is too far ahead already. */
+/* Rates counted by all processes of a host. A bucket is the time at which it will be full again;
+ * each event moves that on by its share, unless it is too far ahead already. */
 #include "common/throttle.h"
 
 #include <sodium.h>
@@ -11,7 +11,7 @@
 enum { BUCKETS = 4096 };
 
 struct throttle {
-	unsigned char secret[crypto_shorthash_KEYBYTES];     /* so that nobody can choose to collide */
+	unsigned char secret[crypto_shorthash_KEYBYTES];     /* nobody can choose to collide */
 	_Atomic uint64_t full_us[BUCKETS];
 };
 

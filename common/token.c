@@ -1,9 +1,10 @@
 /* JSON Web Tokens, verified and issued.
  *
- * libjwt computes signatures, and checks those of public keys. All else is done here, since it takes
- * the algorithm from the token, accepts a missing key and knows no time: the header is read first,
- * keys are chosen by the algorithm they are for, what libjwt then used is compared with it, and the
- * claims are read from the very bytes that were signed, with their types and without duplicates. */
+ * libjwt computes signatures, and checks those of public keys. All else is done here, since it
+ * takes the algorithm from the token, accepts a missing key and knows no time: the header is
+ * read first, keys are chosen by the algorithm they are for, what libjwt then used is compared
+ * with it, and the claims are read from the very bytes that were signed, with their types and
+ * without duplicates. */
 #include "common/token.h"
 
 #include <limits.h>
@@ -174,8 +175,8 @@ bool token_keys_can_sign(const struct token_keys *keys)
 
 /* Parts: the JSON of header and payload. */
 
-/* The bytes of a part. libsodium takes its time, the same for all letters, as secrets want it: here it
- * is for the last, odd ones. */
+/* The bytes of a part. libsodium takes its time, the same for all letters, as secrets want it:
+ * here it is for the last, odd ones. */
 static bool part_decode(struct str part, unsigned char *bytes, size_t *len)
 {
 	const size_t fours = part.len / 4;
@@ -235,15 +236,18 @@ static bool token_split(struct str token, struct parts *out)
 
 static const EVP_MD *hmac_hash(jwt_alg_t alg)
 {
-	return alg == JWT_ALG_HS256 ? EVP_sha256() : alg == JWT_ALG_HS384 ? EVP_sha384() : EVP_sha512();
+	return alg == JWT_ALG_HS256   ? EVP_sha256()
+	       : alg == JWT_ALG_HS384 ? EVP_sha384()
+	                              : EVP_sha512();
 }
 
-/* Whether the signature is this secret's, in the one way to write it (RFC 7518, section 3.2). libjwt
- * would read header and payload once more, for three times the price. */
+/* Whether the signature is this secret's, in the one way to write it (RFC 7518, section 3.2).
+ * libjwt would read header and payload once more, for three times the price. */
 static bool hmac_good(const struct key *key, const struct parts *parts)
 {
 	const size_t len = (size_t)(parts->signature.p - 1 - parts->whole);
-	char right[sodium_base64_ENCODED_LEN(EVP_MAX_MD_SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+	char right[sodium_base64_ENCODED_LEN(EVP_MAX_MD_SIZE,
+	                                     sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned n;
 
