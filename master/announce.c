@@ -30,7 +30,8 @@ static void put_listens(void)
 			printf("/   %s at namespace \"/\"\n", l->root);
 	}
 	printf("  on each: the page at /, REST (see /api), WebSocket /room/websocket, /metrics,\n"
-	       "           namespaces /channels /gateway /lobby /messenger, and /chat at path /ws/\n");
+	       "           namespaces /channels /gateway /lobby /messenger, "
+	       "and /chat at path /ws/\n");
 }
 
 static void put_redis(const char *redis_log)

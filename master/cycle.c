@@ -64,7 +64,8 @@ struct master {
 	struct buf bytes;            /* of the message that is being read */
 	uint64_t turn_ms;            /* when the last turn ended */
 	uint64_t second_ms;          /* when the once-a-second work is due */
-	uint64_t load_until_ms;      /* the embedded Redis has so long to take the functions; 0: not tried */
+	/* So long the embedded Redis has to take the functions; 0: not tried. */
+	uint64_t load_until_ms;
 	bool announced;
 	bool on_terminal;            /* the log is read on one */
 	sigset_t awake;              /* the signal mask while the loop waits */
@@ -233,7 +234,8 @@ static void hear(struct master *m)
 		crew_forgive(m->crew);
 }
 
-/* What Redis refuses it will refuse again. To one that said nothing, which has just begun, there is a while. */
+/* What Redis refuses it will refuse again. To one that said nothing, which has just begun,
+ * there is a while. */
 static void load_failed(struct master *m, enum functions_end end, const char *why)
 {
 	if (m->load_until_ms == 0) {
@@ -404,7 +406,8 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 	m->connects = throttle_new();
 	m->addresses = tally_new(m->workers);
 	m->clients = tally_new(m->workers);
-	if (m->metrics == NULL || m->connects == NULL || m->addresses == NULL || m->clients == NULL) {
+	if (m->metrics == NULL || m->connects == NULL || m->addresses == NULL ||
+	    m->clients == NULL) {
 		snprintf(why, size, "shared memory: %s", strerror(errno));
 		return false;
 	}
@@ -416,7 +419,8 @@ static bool master_open(struct master *m, worker_fn *worker, char *why, size_t s
 	const struct crew_setup setup = {
 		.body = worker, .host = &m->host, .functions = functions_path(m->functions),
 		.master = m->inbox[WRITE], .metrics = m->metrics, .connects = m->connects,
-		.addresses = m->addresses, .clients = m->clients, .assets = m->assets, .leave = leave, .arg = m,
+		.addresses = m->addresses, .clients = m->clients, .assets = m->assets,
+		.leave = leave, .arg = m,
 	};
 	m->crew = crew_new(&setup, why, size);
 	return m->crew != NULL;

@@ -105,7 +105,8 @@ static const char *error_of(const struct functions *f, const redisReply *reply)
 }
 
 /* Which version Redis has; 0: none. */
-static enum functions_end ask_version(struct functions *f, uint64_t *version, char *why, size_t size)
+static enum functions_end ask_version(struct functions *f, uint64_t *version, char *why,
+                                      size_t size)
 {
 	const struct str args[] = { STR("FCALL"), STR("confab_version"), STR("0") };
 	redisReply *reply = redis_client_ask(f->client, COUNT_OF(args), args);

@@ -18,7 +18,8 @@ enum functions_end {
 	FUNCTIONS_UNANSWERED,    /* Redis said nothing, or it is too early to ask again */
 };
 
-/* Loads the file, unless Redis has a newer version. Where it is not loaded, `why` says what happened. */
+/* Loads the file, unless Redis has a newer version. Where it is not loaded,
+ * `why` says what happened. */
 MUST_USE enum functions_end functions_load(struct functions *f, char *why, size_t size);
 /* A worker missed them: the next tick loads them again. */
 void functions_missed(struct functions *f);

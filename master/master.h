@@ -22,7 +22,8 @@ struct inheritance {
 	char host[33]; /* names this host in Redis and in sids: 12 hex digits, kept in data-dir */
 	const char *functions;       /* path of the Lua library, for messages */
 	struct throttle *connects;   /* connect-rate, of all workers (common/throttle.h) */
-	struct tally *addresses, *clients;   /* connections of one address, clients of one user (common/tally.h) */
+	/* Connections of one address, clients of one user (common/tally.h). */
+	struct tally *addresses, *clients;
 	struct metrics *metrics;     /* the counters of all workers, by index (common/metrics.h) */
 	const struct assets *assets; /* the files to serve (common/assets.h), or NULL */
 };

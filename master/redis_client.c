@@ -73,8 +73,8 @@ static const char *why_of(const redisContext *link)
 	return link->err == REDIS_ERR_IO && late ? "no answer in time" : link->errstr;
 }
 
-/* Whether there is something to read before anything was asked: the connection's end, or an answer that
- * would be taken for the next call's. */
+/* Whether there is something to read before anything was asked: the connection's end, or an answer
+ * that would be taken for the next call's. */
 static bool is_spoilt(const struct redis_client *r)
 {
 	struct pollfd link = { .fd = r->link->fd, .events = POLLIN };
@@ -123,7 +123,8 @@ static const char *read_some(struct redis_client *r, uint64_t end_us)
 	const ssize_t n = ready > 0 ? read(r->link->fd, bytes, sizeof(bytes)) : -1;
 	if (n <= 0)
 		return n == 0 ? "closed by Redis" : strerror(errno);
-	return redisReaderFeed(r->link->reader, bytes, (size_t)n) == REDIS_OK ? NULL : "no protocol of Redis";
+	const bool good = redisReaderFeed(r->link->reader, bytes, (size_t)n) == REDIS_OK;
+	return good ? NULL : "no protocol of Redis";
 }
 
 static redisReply *await_reply(struct redis_client *r, uint64_t end_us)

@@ -22,7 +22,8 @@ const char *redis_client_why(const struct redis_client *r);
 /* Grows with each new connection: whoever sees another number than before meets a Redis that may
  * have forgotten something. 0: never connected. */
 unsigned redis_client_link(const struct redis_client *r);
-/* The answer was of no form that was asked for: it may be another's, and the connection is given up. */
+/* The answer was of no form that was asked for: it may be another's, and the connection is
+ * given up. */
 void redis_client_doubt(struct redis_client *r);
 /* Calls that came to nothing, by enum redis_error; how often a connection was lost or not made. */
 const uint64_t *redis_client_errors(const struct redis_client *r);

@@ -1,6 +1,6 @@
-/* Removes uploaded files: Redis forgets one first and names it here, and hears when it is gone. Beginnings of
- * files that nobody has written to for a day are of a worker, here or on another host, that died; a day, since the clock
- * of the file system may be another's, and may be set. */
+/* Removes uploaded files: Redis forgets one first and names it here, and hears when it is gone.
+ * Beginnings of files that nobody has written to for a day are of a worker, here or on another
+ * host, that died; a day, since the clock of the file system may be another's, and may be set. */
 #include "master/removal.h"
 
 #include <dirent.h>
@@ -61,9 +61,11 @@ static void remove_abandoned(void)
 		return;
 	for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
 		struct stat what;
-		if (!is_id(e->d_name) || fstatat(dirfd(dir), e->d_name, &what, AT_SYMLINK_NOFOLLOW) < 0)
+		if (!is_id(e->d_name) ||
+		    fstatat(dirfd(dir), e->d_name, &what, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (time(NULL) - what.st_mtime > ABANDONED_S && unlinkat(dirfd(dir), e->d_name, 0) == 0)
+		if (time(NULL) - what.st_mtime > ABANDONED_S &&
+		    unlinkat(dirfd(dir), e->d_name, 0) == 0)
 			log_info("uploads: removed the beginning of a file, %s", e->d_name);
 	}
 	closedir(dir);

@@ -1,4 +1,5 @@
-/* Removes uploaded files that no message refers to any more, and what workers that died left of others. */
+/* Removes uploaded files that no message refers to any more, and what workers that
+ * died left of others. */
 #ifndef CONFAB_REMOVAL_H
 #define CONFAB_REMOVAL_H
 
