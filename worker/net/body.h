@@ -22,7 +22,8 @@ enum body_status body_start(struct body *b, const struct head *h, uint64_t max);
 /* Takes bytes from *in (cutting off what it used), adds content to `out`. Trailers are refused
  * unless empty. Chunk extensions are skipped, bounded; line ends are CRLF only. */
 enum body_status body_feed(struct body *b, struct str *in, struct buf *out);
-/* The same without a copy: stops after the next run of content, which *piece is then; else it is empty. */
+/* The same without a copy: stops after the next run of content, which *piece is then;
+ * else it is empty. */
 enum body_status body_next(struct body *b, struct str *in, struct str *piece);
 
 #endif

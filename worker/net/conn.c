@@ -66,7 +66,8 @@ static void watch(struct conn *c)
 		event_add(&c->event, NULL);
 }
 
-struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct conn_vt *vt, struct str bytes)
+struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct conn_vt *vt,
+                      struct str bytes)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
 	c->net = n;
@@ -195,7 +196,8 @@ static bool flush(struct conn *c)
 	while (!outq_empty(&c->out)) {
 		int n = outq_pieces(&c->out, pieces, PIECES);
 		/* One piece is what most have; send is then some 8 % cheaper than writev. */
-		ssize_t written = n == 1 ? send(conn_fd(c), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+		ssize_t written = n == 1 ? send(conn_fd(c), pieces[0].iov_base, pieces[0].iov_len,
+		                                MSG_NOSIGNAL)
 		                         : writev(conn_fd(c), pieces, n);
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -319,8 +321,9 @@ void conn_finish(struct conn *c, enum reason why)
 	conn_touch(c);
 }
 
-/* Writes to all who wait. After a large round the next one has to wait a moment, so that under load more
- * frames leave in one write: a write costs ten times what one more frame in it does (docs/design.md). */
+/* Writes to all who wait. After a large round the next one has to wait a moment, so that
+ * under load more frames leave in one write: a write costs ten times what one more frame in it
+ * does (docs/design.md). */
 static void write_all(struct net *n, struct list *waiting)
 {
 	size_t written = 0;
@@ -339,7 +342,8 @@ static void on_rested(struct deadline *d UNUSED)
 {
 }
 
-/* What could not be written stays within its memory: by now nobody adds to the turn's batches any more. */
+/* What could not be written stays within its memory: by now nobody adds to the turn's
+ * batches any more. */
 static void pack_all(struct list *stuck)
 {
 	while (!list_empty(stuck)) {
@@ -349,8 +353,8 @@ static void pack_all(struct list *stuck)
 	}
 }
 
-/* Bytes that were kept go to the protocols, which may give this or other connections something to do.
- * Who has something to write comes to `waiting`, or, if it can't be written yet, to `stuck`. */
+/* Bytes that were kept go to the protocols, which may give this or other connections something to
+ * do. Who has something to write comes to `waiting`, or, if it can't be written yet, to `stuck`. */
 static void offer_all(struct net *n, struct list *waiting, struct list *stuck)
 {
 	while (!list_empty(&n->todo)) {

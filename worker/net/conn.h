@@ -1,6 +1,6 @@
-/* One TCP connection: bytes in, bytes out, and one way to end. What the bytes mean is its protocol's
- * business (http.c, then perhaps ws.c). Owned by the net's list; closed by conn_close only; freed at the
- * end of the turn, so that nothing is freed in its own callback. */
+/* One TCP connection: bytes in, bytes out, and one way to end. What the bytes mean is its
+ * protocol's business (http.c, then perhaps ws.c). Owned by the net's list; closed by conn_close
+ * only; freed at the end of the turn, so that nothing is freed in its own callback. */
 #ifndef CONFAB_CONN_H
 #define CONFAB_CONN_H
 
@@ -42,7 +42,8 @@ struct net {
 	uint64_t opened;
 	uint64_t queued;                 /* bytes in the queues of all connections */
 	uint64_t turn;                   /* counts net_tick */
-	/* Hands a connection to another worker, with what was read of it; false: it can't be had (worker.c). */
+	/* Hands a connection to another worker, with what was read of it; false: it can't
+	 * be had (worker.c). */
 	bool (*hand_over)(void *ctx, struct conn *c, unsigned worker, struct str bytes);
 	void *ctx;
 	uint64_t closed[REASON_COUNT];
@@ -68,7 +69,7 @@ struct conn {
 	bool deferred : 1;   /* WebSocket: its input waits until the peer has read more */
 	bool told : 1;       /* the log knows of its end */
 	bool begun : 1;      /* a client that polls began over it, or may have at another worker */
-	bool throttled : 1;  /* its address connects too often, or has too many: it is told so, and closed */
+	bool throttled : 1;  /* too often, or too many, from its address: told so, and closed */
 	uint32_t gate_slot;  /* where gate.c counts it; 0: nowhere */
 	uint64_t bucket_us;  /* of clients that poll and begin over it: session_may_begin's */
 };
@@ -79,10 +80,11 @@ void net_init(struct net *n, struct event_base *base, struct deadlines *ds);
 /* Closes what is left and frees. */
 void net_fini(struct net *n);
 /* A new connection over `fd` (taken over), non-blocking; `bytes` were read of it before. */
-struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct conn_vt *vt, struct str bytes);
+struct conn *conn_new(struct net *n, int fd, unsigned listener, const struct conn_vt *vt,
+                      struct str bytes);
 int conn_fd(const struct conn *c);
-/* Adds " from=" and the peer's address to a line of the log; "-" when there is no connection (NULL), or the peer has
- * reset it. Behind a proxy that is the proxy. */
+/* Adds " from=" and the peer's address to a line of the log; "-" when there is no connection
+ * (NULL), or the peer has reset it. Behind a proxy that is the proxy. */
 void conn_describe(const struct conn *c, struct buf *line);
 /* Queues output; it leaves at the end of the turn. */
 void conn_push(struct conn *c, struct batch *b, uint32_t from, uint32_t to);
@@ -97,7 +99,8 @@ void conn_touch(struct conn *c);
 void conn_resume(struct conn *c);
 /* Stops, or goes on, reading (back-pressure). */
 void conn_pause(struct conn *c, bool paused);
-/* Nothing waits to be written: `drained` is called again in a later turn, when the socket takes bytes. */
+/* Nothing waits to be written: `drained` is called again in a later turn,
+ * when the socket takes bytes. */
 void conn_await(struct conn *c);
 /* Closes once the output is written and the peer has had a chance to read it. */
 void conn_finish(struct conn *c, enum reason why);

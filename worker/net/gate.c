@@ -1,4 +1,5 @@
-/* Who may connect. A customer with IPv6 has a /64 at least, so that is what counts as an address. */
+/* Who may connect. A customer with IPv6 has a /64 at least, so that is what counts as
+ * an address. */
 #include "worker/net/gate.h"
 
 #include <arpa/inet.h>
@@ -11,9 +12,12 @@
 /* The address of a peer, without its port; STR_NONE for what is no IP. */
 static struct str address_of(const struct sockaddr_storage *from)
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };        /* ::ffff:1.2.3.4 */
-	if (from->ss_family == AF_INET)
-		return (struct str){ (const char *)&((const struct sockaddr_in *)from)->sin_addr, 4 };
+	/* ::ffff:1.2.3.4 */
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	if (from->ss_family == AF_INET) {
+		const struct in_addr *ip = &((const struct sockaddr_in *)from)->sin_addr;
+		return (struct str){ (const char *)ip, 4 };
+	}
 	if (from->ss_family != AF_INET6)
 		return STR_NONE;
 	const struct in6_addr *ip = &((const struct sockaddr_in6 *)from)->sin6_addr;
@@ -63,7 +67,8 @@ enum verdict gate_accept(struct gate *g, const struct sockaddr_storage *from, ui
 	*slot = 0;
 	if (address.p == NULL)
 		return GATE_OPEN;
-	const enum verdict verdict = conf.address_connections > 0 ? count(g, address, slot) : GATE_OPEN;
+	const enum verdict verdict =
+		conf.address_connections > 0 ? count(g, address, slot) : GATE_OPEN;
 	if (verdict != GATE_OPEN)
 		return verdict;
 	if (throttle_allow(g->connects, conf.connect_rate, address, clock_now_ms()))
@@ -86,7 +91,8 @@ bool gate_again(struct gate *g, int fd)
 	if (conf.connect_rate.per_second == 0)
 		return true;
 	const struct str address = peer_of(fd, &from);
-	return address.p == NULL || throttle_allow(g->connects, conf.connect_rate, address, clock_now_ms());
+	return address.p == NULL ||
+	       throttle_allow(g->connects, conf.connect_rate, address, clock_now_ms());
 }
 
 uint32_t gate_take_over(struct gate *g, int fd)

@@ -23,7 +23,8 @@ enum verdict {
 /* A connection was accepted from there. Unless it is GATE_SHUT it is counted: *slot says where, for
  * gate_left; 0: nowhere. */
 enum verdict gate_accept(struct gate *g, const struct sockaddr_storage *from, uint32_t *slot);
-/* One client more begins over a connection, which counts as the first; false: its address connects too often. */
+/* One client more begins over a connection, which counts as the first; false: its address
+ * connects too often. */
 bool gate_again(struct gate *g, int fd);
 /* A connection came from another worker, where it is counted no more: the slot. */
 uint32_t gate_take_over(struct gate *g, int fd);

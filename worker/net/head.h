@@ -17,7 +17,7 @@ struct head_field {
 
 /* All strings are slices of the input. */
 struct head {
-	struct str method, target;   /* target in origin-form ("/…") or "*"; absolute-form is cut to it */
+	struct str method, target;   /* in origin-form ("/…") or "*"; absolute-form is cut to it */
 	struct str path, query;      /* of target: before and after the first '?' */
 	struct head_field fields[HEAD_MAX_FIELDS];
 	unsigned n;
@@ -29,10 +29,10 @@ struct head {
 	bool upgrade;                /* Connection names "upgrade" and there is an Upgrade field */
 };
 
-/* Parses the head at the start of `bytes`. Returns its length when it is complete, 0 when more bytes
- * are needed, or minus the HTTP status that refuses it (400, 413 for a Content-Length past 2^63,
- * 414 for a target over 8 KiB, 431, 501 for another Transfer-Encoding, 505). One empty line before
- * the request line is skipped (RFC 9112 §2.2). Refuses as early as it can tell. */
+/* Parses the head at the start of `bytes`. Returns its length when it is complete, 0 when more
+ * bytes are needed, or minus the HTTP status that refuses it (400, 413 for a Content-Length past
+ * 2^63, 414 for a target over 8 KiB, 431, 501 for another Transfer-Encoding, 505). One empty line
+ * before the request line is skipped (RFC 9112 §2.2). Refuses as early as it can tell. */
 int head_parse(struct str bytes, struct head *out);
 
 /* The value of the first field of that name (any case), or STR_NONE. */
@@ -43,12 +43,14 @@ bool head_has_token(const struct head *h, const char *name, const char *token);
 /* Percent-decoding into the arena ('+' is a blank where `form`); STR_NONE with *ok false when it is
  * malformed, not UTF-8, or holds NUL. */
 struct str percent_decode(struct arena *a, struct str raw, bool form, bool *ok);
-/* The decoded value of the first good pair of that name in a query string; STR_NONE: there is none. */
+/* The decoded value of the first good pair of that name in a query string;
+ * STR_NONE: there is none. */
 struct str query_get(struct arena *a, struct str query, const char *name);
 
 enum query_pair { QUERY_END, QUERY_PAIR, QUERY_MALFORMED };
 
-/* Walks a query string: the next pair, decoded. Of a malformed one, what cannot be decoded is STR_NONE. */
+/* Walks a query string: the next pair, decoded. Of a malformed one, what cannot be
+ * decoded is STR_NONE. */
 enum query_pair query_next(struct arena *a, struct str *rest, struct str *name, struct str *value);
 
 #endif

@@ -19,7 +19,8 @@ static const struct {
 	{ 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
 	{ 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
 	{ 408, "Request Timeout" }, { 409, "Conflict" }, { 413, "Content Too Large" },
-	{ 414, "URI Too Long" }, { 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" },
+	{ 414, "URI Too Long" }, { 415, "Unsupported Media Type" },
+	{ 416, "Range Not Satisfiable" },
 	{ 422, "Unprocessable Content" }, { 426, "Upgrade Required" }, { 429, "Too Many Requests" },
 	{ 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
 	{ 501, "Not Implemented" }, { 503, "Service Unavailable" },
@@ -87,7 +88,8 @@ static void add_date(struct buf *out)
 	if (now != made) {
 		struct tm tm;
 		time_t t = (time_t)now;
-		strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&t, &tm));
+		strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n",
+		         gmtime_r(&t, &tm));
 		made = now;
 	}
 	buf_z(out, text);
@@ -138,8 +140,8 @@ static bool has_content(unsigned status)
 	return status != 204 && status != 304;
 }
 
-static void put_head(struct request *r, struct buf *out, unsigned status, const char *type, uint64_t length,
-                     const char *extra)
+static void put_head(struct request *r, struct buf *out, unsigned status, const char *type,
+                     uint64_t length, const char *extra)
 {
 	if (r->receiving)
 		r->keep_alive = false;       /* the rest of the body is not read */
@@ -157,7 +159,8 @@ static void put_head(struct request *r, struct buf *out, unsigned status, const 
 	buf_z(out, r->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
 }
 
-void http_answer(struct request *r, unsigned status, const char *type, struct str body, const char *extra)
+void http_answer(struct request *r, unsigned status, const char *type, struct str body,
+                 const char *extra)
 {
 	struct buf out = { 0 };
 	put_head(r, &out, status, type, body.len, extra);
@@ -168,7 +171,8 @@ void http_answer(struct request *r, unsigned status, const char *type, struct st
 	end_request(r);
 }
 
-bool http_stream(struct request *r, unsigned status, const char *type, uint64_t length, const char *extra)
+bool http_stream(struct request *r, unsigned status, const char *type, uint64_t length,
+                 const char *extra)
 {
 	struct buf out = { 0 };
 	put_head(r, &out, status, type, length, extra);
@@ -254,7 +258,8 @@ static bool origin_allowed(struct str origin)
 	return false;
 }
 
-/* Browsers name their origin on every WebSocket; on other requests only when it is a foreign one. */
+/* Browsers name their origin on every WebSocket; on other requests only when it
+ * is a foreign one. */
 static bool check_origin(struct request *r, const struct head *h)
 {
 	struct str origin = head_field(h, "origin");
@@ -282,7 +287,8 @@ static void tell_origin(struct conn *c, const struct head *h)
 
 static bool is_preflight(const struct head *h)
 {
-	return str_eqz(h->method, "OPTIONS") && head_field(h, "access-control-request-method").p != NULL;
+	return str_eqz(h->method, "OPTIONS") &&
+	       head_field(h, "access-control-request-method").p != NULL;
 }
 
 static void answer_preflight(struct request *r, const struct head *h)
@@ -386,7 +392,9 @@ static void dispatch(struct request *r, const struct head *h)
 	if (c->throttled) {
 		r->ends = REASON_CONNECT_RATE;
 		http_close_after(r);
-		http_answer(r, 429, "application/json", STR("{\"message\":\"Too many connections from this address\",\"errors\":{}}"),
+		http_answer(r, 429, "application/json",
+		            STR("{\"message\":\"Too many connections from this address\","
+		                "\"errors\":{}}"),
 		            "Retry-After: 1\r\n");
 		return;
 	}
@@ -449,7 +457,8 @@ static size_t take_head(struct conn *c, struct str bytes)
 		return bytes.len;
 	}
 	if (n == 0) {
-		/* A request's first bytes end the idle time; more of them don't extend the new one. */
+		/* A request's first bytes end the idle time; more of them don't
+		 * extend the new one. */
 		if (c->idle)
 			deadline_set(&c->net->http->head, &c->deadline);
 		c->idle = false;

@@ -7,8 +7,9 @@
  *   │          └─ AT_TAIL
  *   └─ IN_CONTENT of no part, as if a line had just ended
  *
- * What was taken for a delimiter and is none after all is content, and equal to the delimiter's beginning:
- * so nothing has to be kept for it. A CR stands only at that beginning, so the search never goes back.
+ * What was taken for a delimiter and is none after all is content, and equal to the delimiter's
+ * beginning: so nothing has to be kept for it. A CR stands only at that beginning,
+ * so the search never goes back.
  */
 #include "worker/net/multipart.h"
 
@@ -41,7 +42,8 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* What browsers write for a quote and for line ends (HTML, "multipart form data"): %22, %0D, %0A. */
+/* What browsers write for a quote and for line ends (HTML, "multipart form data"):
+ * %22, %0D, %0A. */
 static bool is_escape(struct str s, char *out)
 {
 	if (s.len < 3 || s.p[0] != '%')
@@ -51,8 +53,8 @@ static bool is_escape(struct str s, char *out)
 	return high >= 0 && low >= 0 && (*out == '"' || *out == '\r' || *out == '\n');
 }
 
-/* One character of a quoted text, unescaped; how many bytes it takes. A backslash only escapes a quote or
- * another one, for there are clients that send whole paths of Windows. */
+/* One character of a quoted text, unescaped; how many bytes it takes. A backslash only escapes
+ * a quote or another one, for there are clients that send whole paths of Windows. */
 static size_t take_quoted_char(struct str s, char *out)
 {
 	if (s.len > 1 && s.p[0] == '\\' && (s.p[1] == '"' || s.p[1] == '\\')) {
@@ -79,10 +81,10 @@ static bool take_quoted(struct str *rest, char *place, struct str *out)
 	return true;
 }
 
-/* The next parameter; false at the end, or with *bad when it is malformed. Values in quotes are unescaped
- * into what `place` is to *rest: the same bytes, writable. */
-static bool next_parameter(struct str *rest, char *base, const char *start, struct str *name, struct str *value,
-                           bool *bad)
+/* The next parameter; false at the end, or with *bad when it is malformed. Values in quotes are
+ * unescaped into what `place` is to *rest: the same bytes, writable. */
+static bool next_parameter(struct str *rest, char *base, const char *start, struct str *name,
+                           struct str *value, bool *bad)
 {
 	*rest = str_trim(*rest);
 	*bad = rest->len > 0;
@@ -237,7 +239,8 @@ static struct str take_run(struct str *in)
 	return run;
 }
 
-/* Compares what comes with the delimiter. What it was before these bytes is content if they are not its own. */
+/* Compares what comes with the delimiter. What it was before these bytes is content if
+ * they are not its own. */
 static struct str match(struct multipart *m, struct str *in)
 {
 	struct str run = STR_NONE;

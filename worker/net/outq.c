@@ -8,9 +8,9 @@
 #include "common/conf.h"
 #include "common/mem.h"
 
-/* A queue keeps a batch alive of which it has at least one part in SHARED_PARTS; a slice shorter than
- * SLICE_LEAST is copied in any case, since the slice itself costs as much; copies go together in batches of
- * PRIVATE_BYTES, each of which goes when all of it is written. */
+/* A queue keeps a batch alive of which it has at least one part in SHARED_PARTS; a slice shorter
+ * than SLICE_LEAST is copied in any case, since the slice itself costs as much; copies go together
+ * in batches of PRIVATE_BYTES, each of which goes when all of it is written. */
 enum { SHARED_PARTS = 4, SLICE_LEAST = 64, PRIVATE_BYTES = 8 * 1024,
        SLICES_FIRST = 8 };
 
@@ -143,8 +143,8 @@ static bool is_worth_keeping(const struct slice *s)
 	       *batch_share(s->batch) >= batch_memory(s->batch) / SHARED_PARTS;
 }
 
-/* The first `n` slices are in their place: a copy of one more goes behind them, in a batch of the queue's
- * own. How many there are then. */
+/* The first `n` slices are in their place: a copy of one more goes behind them, in a batch
+ * of the queue's own. How many there are then. */
 static uint32_t copy_behind(struct outq *q, uint32_t n, struct slice from)
 {
 	const struct str bytes = batch_range(from.batch, from.from, from.to);

@@ -1,9 +1,9 @@
 /* WebSocket over a connection. c->state is the `reader` of the message in progress, NULL at rest.
  *
- * wslay's context costs 8.8 KB, so a connection has one only from a message's first byte to its last; the
- * worker keeps one for the next message. To know when all is at rest, frames are measured here before wslay
- * sees them; a control frame is kept until it is whole, because wslay checks the reason of a close frame
- * correctly only then. */
+ * wslay's context costs 8.8 KB, so a connection has one only from a message's first byte to its
+ * last; the worker keeps one for the next message. To know when all is at rest, frames are measured
+ * here before wslay sees them; a control frame is kept until it is whole, because wslay checks
+ * the reason of a close frame correctly only then. */
 #include "worker/net/ws.h"
 
 #include <stdlib.h>
@@ -36,7 +36,8 @@ struct reader {
 	enum reason why;
 };
 
-static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t len, int flags UNUSED, void *arg)
+static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t len, int flags UNUSED,
+                       void *arg)
 {
 	struct reader *rd = arg;
 	size_t n = rd->given.len < len ? rd->given.len : len;
@@ -57,8 +58,8 @@ static ssize_t on_send(wslay_event_context_ptr ctx UNUSED, const uint8_t *bytes,
 	return (ssize_t)len;
 }
 
-static void on_message(wslay_event_context_ptr ctx UNUSED, const struct wslay_event_on_msg_recv_arg *m,
-                       void *arg)
+static void on_message(wslay_event_context_ptr ctx UNUSED,
+                       const struct wslay_event_on_msg_recv_arg *m, void *arg)
 {
 	struct reader *rd = arg;
 	if (m->opcode == WSLAY_CONNECTION_CLOSE) {
@@ -181,8 +182,10 @@ static size_t measure(struct reader *rd, struct str bytes)
 		uint64_t size = frame_size(bytes);
 		if (size == 0)
 			return 0;
-		/* One that says its length in more than seven bits goes on as it is: wslay refuses it at its header. */
-		if (is_control(bytes) && ((unsigned char)bytes.p[1] & 0x7f) <= CONTROL_MAX && bytes.len < size)
+		/* One that says its length in more than seven bits goes on as it is: wslay refuses
+		 * it at its header. */
+		if (is_control(bytes) && ((unsigned char)bytes.p[1] & 0x7f) <= CONTROL_MAX &&
+		    bytes.len < size)
 			return 0;
 		count_fragment(rd, bytes);
 		rd->frame_left = size;
@@ -219,7 +222,8 @@ static void note_end(struct reader *rd)
 /* A close frame of one byte is malformed (RFC 6455 §5.5.1), which wslay lets pass. */
 static bool is_short_close(struct str frame)
 {
-	return ((unsigned char)frame.p[0] & 0x0f) == WS_CLOSE && ((unsigned char)frame.p[1] & 0x7f) == 1;
+	return ((unsigned char)frame.p[0] & 0x0f) == WS_CLOSE &&
+	       ((unsigned char)frame.p[1] & 0x7f) == 1;
 }
 
 /* Gives wslay the next piece. */
@@ -268,9 +272,9 @@ static void end(struct reader *rd)
 		ws_close(c, why, NULL);
 }
 
-/* Whether the peer has enough to read already. What it says meanwhile is not looked at, so that nobody can make
- * us answer without end; if it never reads on, its pong is missing in the end. Pieces count too, for a pong of
- * two bytes costs hundreds. */
+/* Whether the peer has enough to read already. What it says meanwhile is not looked at, so that
+ * nobody can make us answer without end; if it never reads on, its pong is missing in the end.
+ * Pieces count too, for a pong of two bytes costs hundreds. */
 static bool is_behind(const struct conn *c)
 {
 	return c->out.bytes > conf.queue_soft || c->out.n > MAX_WAITING;
@@ -336,7 +340,9 @@ static void on_closed(struct conn *c, enum reason why)
 		reader_give_back(c);
 }
 
-static const struct conn_vt ws_vt = { .input = on_input, .written = on_written, .closed = on_closed };
+static const struct conn_vt ws_vt = {
+	.input = on_input, .written = on_written, .closed = on_closed,
+};
 
 /* RFC 6455 §4.2.2: SHA-1 of the key and a fixed text, in base64. */
 static struct str accept_key(struct str key, char out[32])
@@ -359,7 +365,8 @@ bool ws_wanted(const struct head *h)
 static bool is_key(struct str key)
 {
 	unsigned char raw[20];
-	return key.len == 24 && str_eqz(str_from(key, 22), "==") && !str_has((struct str){ key.p, 22 }, '=') &&
+	return key.len == 24 && str_eqz(str_from(key, 22), "==") &&
+	       !str_has((struct str){ key.p, 22 }, '=') &&
 	       EVP_DecodeBlock(raw, (const unsigned char *)key.p, 24) == 18;
 }
 
@@ -368,7 +375,8 @@ bool ws_accept(struct request *r, const struct head *h, const struct ws_user *us
 	struct conn *c = r->conn;
 	struct str key = head_field(h, "sec-websocket-key");
 	/* The bytes of a body would be taken for frames. */
-	if (!str_eqz(h->method, "GET") || h->minor == 0 || r->receiving || !ws_wanted(h) || !is_key(key)) {
+	if (!str_eqz(h->method, "GET") || h->minor == 0 || r->receiving || !ws_wanted(h) ||
+	    !is_key(key)) {
 		http_close_after(r);
 		r->ends = REASON_BAD_REQUEST;
 		http_refuse(r, 400, "Not a WebSocket request");
@@ -383,7 +391,8 @@ bool ws_accept(struct request *r, const struct head *h, const struct ws_user *us
 	}
 	char accept[32];
 	struct buf out = { 0 };
-	buf_z(&out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+	buf_z(&out,
+	      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
 	buf_z(&out, "Sec-WebSocket-Accept: ");
 	buf_str(&out, accept_key(key, accept));
 	buf_z(&out, "\r\n");
