@@ -17,8 +17,8 @@
 #include "worker/store/redis.h"
 
 enum {
-	/* What Redis may owe us when it hangs. An op has at least a kilobyte, and the arguments are there
-	 * twice, in it and in what is to be sent: together some 64 MB. */
+	/* What Redis may owe us when it hangs. An op has at least a kilobyte, and the arguments are
+	 * there twice, in it and in what is to be sent: together some 64 MB. */
 	CALLS_MAX_PENDING = 16384,
 	CALLS_MAX_BYTES = 16 * 1024 * 1024,
 	MISSED_EVERY_MS = 1000,
@@ -110,7 +110,8 @@ static void calls_miss(struct calls *c)
 }
 
 /* Every call of Redis that comes to nothing passes here. */
-static void calls_count_error(struct calls *c, enum redis_error e, const char *what, struct str refusal)
+static void calls_count_error(struct calls *c, enum redis_error e, const char *what,
+                              struct str refusal)
 {
 	c->errors[e]++;
 	/* When the connection is gone, redis.c has said so. */

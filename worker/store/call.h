@@ -1,5 +1,5 @@
-/* Calls of Redis functions: the only place that deals with lost connections, refusals and answers of
- * the wrong shape. A continuation runs only on success; all else ends the op. */
+/* Calls of Redis functions: the only place that deals with lost connections, refusals and answers
+ * of the wrong shape. A continuation runs only on success; all else ends the op. */
 #ifndef CONFAB_CALL_H
 #define CONFAB_CALL_H
 
@@ -21,9 +21,9 @@ struct function {
 /* A flat reply: strings (integers as text) that live until the continuation returns. */
 typedef void reply_fn(struct op *op, const struct strs *reply);
 
-/* What the worker wants to know: the connection is up, with the stamps of now and of the epoch's start as
- * worker_hello told them (a start of 0: this Redis has forgotten all that was known before); or
- * down; or Redis lacks our functions. */
+/* What the worker wants to know: the connection is up, with the stamps of now and of the epoch's
+ * start as worker_hello told them (a start of 0: this Redis has forgotten all that was known
+ * before); or down; or Redis lacks our functions. */
 struct calls_owner {
 	void (*up)(void *ctx, uint64_t now, uint64_t epoch_start);
 	void (*down)(void *ctx);
@@ -39,15 +39,17 @@ bool calls_up(const struct calls *c);
 /* Round trips so far, and how many are under way. */
 uint64_t calls_count(const struct calls *c);
 size_t calls_pending(const struct calls *c);
-/* Those that came to nothing, by enum redis_error; and how often the connection was lost or not made. */
+/* Those that came to nothing, by enum redis_error; and how often the connection was
+ * lost or not made. */
 const uint64_t *calls_errors(const struct calls *c);
 uint64_t calls_losses(const struct calls *c);
 /* How long those took that are answered, or have failed. */
 const struct histogram *calls_times(const struct calls *c);
 
-/* Calls `f` with `n` arguments (copied). Lost connection, refusal, time-out (10 s), a short reply, or too
- * many calls under way: op_fault with the right error. `done` gets the reply otherwise. */
-void call(struct op *op, const struct function *f, reply_fn *done, const struct str *args, size_t n);
+/* Calls `f` with `n` arguments (copied). Lost connection, refusal, time-out (10 s), a short reply,
+ * or too many calls under way: op_fault with the right error. `done` gets the reply otherwise. */
+void call(struct op *op, const struct function *f, reply_fn *done, const struct str *args,
+          size_t n);
 
 #define CALL(op, f, done, ...) \
 	call(op, f, done, (const struct str[]){ __VA_ARGS__ }, \

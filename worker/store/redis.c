@@ -1,8 +1,9 @@
 /* One connection to Redis that comes back by itself.
  *
  * hiredis resolves, connects and parses; waiting, the queue of pending answers and the way back are
- * here. Its asynchronous layer is not used: it aborts the process at an answer that nobody asked for,
- * and forbids PING on a connection for pub/sub. Commands of one turn leave in one write at its end.
+ * here. Its asynchronous layer is not used: it aborts the process at an answer that nobody
+ * asked for, and forbids PING on a connection for pub/sub. Commands of one turn leave in
+ * one write at its end.
  *
  * A connection counts as up once a PING was answered well: a Redis that still loads, or wants a
  * password, is not. Nothing is freed while its own callbacks run: redis_drop only marks. */
@@ -109,11 +110,14 @@ static void queue_answer(struct redis *r, const redisReply *reply)
 
 static void timer_set(struct redis *r, unsigned ms)
 {
-	const struct timeval t = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	const struct timeval t = {
+		.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000,
+	};
 	event_add(&r->timer, &t);
 }
 
-/* The longer it is away, the longer the rest; a random half keeps workers from coming all at once. */
+/* The longer it is away, the longer the rest; a random half keeps workers from
+ * coming all at once. */
 static void redis_rest(struct redis *r)
 {
 	unsigned ms = REST_FIRST_MS, random;
@@ -172,12 +176,14 @@ static void redis_connect(struct redis *r)
 {
 	const struct conf_redis *w = &r->where;
 
-	/* A host's name is resolved here, and that waits; once per attempt, and usually a number. */
+	/* A host's name is resolved here, and that waits; once per attempt,
+	 * and usually a number. */
 	r->link = w->kind == REDIS_TCP ? redisConnectNonBlock(w->host, w->port)
 	                               : redisConnectUnixNonBlock(w->path);
 	if (r->link == NULL || r->link->err != 0) {
 		char why[sizeof(r->link->errstr)];
-		snprintf(why, sizeof(why), "%s", r->link != NULL ? r->link->errstr : "out of memory");
+		snprintf(why, sizeof(why), "%s",
+		         r->link != NULL ? r->link->errstr : "out of memory");
 		redis_lose(r, why);
 		return;
 	}

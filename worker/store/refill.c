@@ -1,10 +1,10 @@
 /* Logs read again, and merged.
  *
  * A refill is up to 200 feeds whose logs are read page by page from where each feed stands. While
- * there is one, live messages are held. The next entry of all is the earliest among the first of each
- * refill's page and the first one held. It may be handed out
- *  - unless a refill that has no page yet may bring an earlier one: such a refill knows all up to its
- *    `floor` and nothing beyond;
+ * there is one, live messages are held. The next entry of all is the earliest among the first
+ * of each refill's page and the first one held. It may be handed out
+ *  - unless a refill that has no page yet may bring an earlier one: such a refill knows all up
+ *    to its `floor` and nothing beyond;
  *  - unless a live message before it may still be under way: a page can be ahead of the pub/sub
  *    connection. So after the answer that fixes a refill's end a ping is sent there; when its pong
  *    came, everything published up to that end has come before.
@@ -322,8 +322,8 @@ static bool page_failed(struct op *op, const struct fault *fault)
 
 /* --- handing out ----------------------------------------------------------------------------- */
 
-/* The list whose first entry is the next of all, or NULL when it has to wait; *whose is the refill, or
- * NULL for what is held. On equal stamps the log goes first; the other is then a duplicate. */
+/* The list whose first entry is the next of all, or NULL when it has to wait; *whose is the refill,
+ * or NULL for what is held. On equal stamps the log goes first; the other is then a duplicate. */
 static struct list *next_source(struct refills *rs, struct refill **whose)
 {
 	uint64_t limit = rs->limit, earliest = UINT64_MAX;

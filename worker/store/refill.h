@@ -1,5 +1,5 @@
-/* The way back into order: logs of feeds read again, in pages, and handed out together with what was
- * kept aside meanwhile, all by stamp. Used by sub.c only. */
+/* The way back into order: logs of feeds read again, in pages, and handed out together with what
+ * was kept aside meanwhile, all by stamp. Used by sub.c only. */
 #ifndef CONFAB_REFILL_H
 #define CONFAB_REFILL_H
 
@@ -21,7 +21,8 @@ struct entry {
 };
 
 struct refills_owner {
-	/* The next entry of all. False: something before it has to be read first; it is offered again. */
+	/* The next entry of all. False: something before it has to be read first;
+	 * it is offered again. */
 	bool (*entry)(void *ctx, const struct entry *e);
 	/* The log of a feed was read, and whatever it has up to that stamp will be offered. */
 	void (*covered)(void *ctx, struct str feed, uint64_t upto);
@@ -35,7 +36,7 @@ struct refills {
 	const struct refills_owner *owner;
 	void *ctx;
 	struct list refills;
-	struct list held;            /* live messages, in the order they came, which is that of stamps */
+	struct list held;            /* live messages, as they came, which is by stamp */
 	size_t held_bytes;
 	uint64_t limit;              /* nothing after it is handed out; UINT64_MAX: no limit */
 	uint64_t read;               /* the newest stamp that came on the pub/sub connection */
@@ -61,8 +62,8 @@ void refills_start(struct refills *rs);
 
 /* An empty one; it is started by refills_start, and frees itself when all was handed out. */
 struct refill *refill_new(struct refills *rs);
-/* One more feed, to be read from after `since`; `waits`: its subscription is still under way. Returns
- * how many it has now, at most REFILL_FEEDS. */
+/* One more feed, to be read from after `since`; `waits`: its subscription is still under way.
+ * Returns how many it has now, at most REFILL_FEEDS. */
 size_t refill_feed(struct refill *r, struct str feed, uint64_t since, bool waits);
 /* It ends at `upto`, which was handed out already; else it ends at the time of its first page. */
 void refill_until(struct refill *r, uint64_t upto);

@@ -1,12 +1,12 @@
 /* The feeds a worker follows.
  *
- * A channel is what Redis knows of a name; it outlives its feed until its UNSUBSCRIBE is answered, and
- * has at most one command under way, so that an answer is never taken for another's. What is to change
- * is collected and sent at the end of the turn, many names in a command.
+ * A channel is what Redis knows of a name; it outlives its feed until its UNSUBSCRIBE is answered,
+ * and has at most one command under way, so that an answer is never taken for another's.
+ * What is to change is collected and sent at the end of the turn, many names in a command.
  *
- * A feed with `last` is filled from its log (refill.h) after each new connection, when a message tells
- * of a predecessor that never came, and when somebody joins who knows an earlier state. The ping that
- * a refill needs also shows every few seconds that the connection lives. */
+ * A feed with `last` is filled from its log (refill.h) after each new connection, when a message
+ * tells of a predecessor that never came, and when somebody joins who knows an earlier state.
+ * The ping that a refill needs also shows every few seconds that the connection lives. */
 #include "worker/store/sub.h"
 
 #include <event2/event_struct.h>
@@ -35,7 +35,7 @@ struct channel {
 	uint64_t until;              /* what is wanted ends here; 0: now */
 	struct refill *refill;       /* that waits for this channel's subscription */
 	struct list link;            /* among all */
-	struct list change;          /* is not what it should be; looked at, at the end of the turn */
+	struct list change;          /* is not what it should be; looked at when the turn ends */
 	struct list want;            /* is to be refilled, from the end of the turn on */
 	bool resumed;                /* the connection was new since the feed was opened */
 	uint8_t state;               /* enum channel_state */
@@ -92,7 +92,8 @@ static void channel_change(struct sub *s, struct channel *ch)
 	event_active(&s->flush, EV_TIMEOUT, 0);
 }
 
-/* The feed's log is to be read from feed->last to `until` (0: now); nothing later is handed out before. */
+/* The feed's log is to be read from feed->last to `until` (0: now); nothing later is
+ * handed out before. */
 static void channel_want(struct sub *s, struct channel *ch, uint64_t until)
 {
 	const uint64_t last = ch->feed->last;
@@ -241,7 +242,8 @@ static void channel_live(struct sub *s, struct channel *ch)
 }
 
 /* One step towards what it should be. While a command is under way its answer comes back here. */
-static void channel_settle(struct sub *s, struct channel *ch, struct command *in, struct command *out)
+static void channel_settle(struct sub *s, struct channel *ch, struct command *in,
+                           struct command *out)
 {
 	const bool followed = ch->feed != NULL;
 
@@ -325,7 +327,8 @@ bool feed_message(struct str *text, uint64_t *prev, uint64_t *stamp)
 /* What it was is in the log, if it was anything. */
 static void message_spoilt(struct sub *s, struct channel *ch)
 {
-	log_bounded(&s->said, LOG_WARN, "feed %.*s: a message that is no event", STR_ARG(name_of(ch)));
+	log_bounded(&s->said, LOG_WARN, "feed %.*s: a message that is no event",
+	            STR_ARG(name_of(ch)));
 	if (ch->feed->last != 0)
 		channel_want(s, ch, 0);
 }
