@@ -20,9 +20,9 @@ struct eio_packet {
 bool eio_decode(struct str text, struct eio_packet *out);
 
 /* The next packet of a polling payload: cuts it from *rest. Base64 is decoded into `scratch`
- * (cleared first), standard or URL-safe alphabet, padded or not. 1: one, 0: end, -1: parse error (an
- * empty packet, unknown type, bad base64, invalid UTF-8). Begin with *rest = the whole body; an empty
- * body is a parse error. */
+ * (cleared first), standard or URL-safe alphabet, padded or not. 1: one, 0: end, -1: parse error
+ * (an empty packet, unknown type, bad base64, invalid UTF-8). Begin with *rest = the whole body;
+ * an empty body is a parse error. */
 int eio_payload_next(struct str *rest, bool *first, struct buf *scratch, struct eio_packet *out);
 
 /* Adds a packet to a polling payload, with the separator where something stands before. */

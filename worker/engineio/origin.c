@@ -39,7 +39,8 @@ static bool came_before(const struct head *h, unsigned at)
 	return false;
 }
 
-/* The field at `first` with all later ones of its name (RFC 9110 §5.3; cookies: RFC 9113 §8.2.3). */
+/* The field at `first` with all later ones of its name (RFC 9110 §5.3;
+ * cookies: RFC 9113 §8.2.3). */
 static void put_field(struct json_out *j, const struct head *h, unsigned first)
 {
 	struct buf name = { 0 }, value = { 0 };
@@ -108,7 +109,9 @@ struct origin *origin_new(const struct head *h, bool headers)
 		memcpy(o->text, text.p, text.len);
 		o->query = (struct str){ o->text, query };
 		o->authorization = (struct str){ o->text + query, authorization };
-		o->headers = (struct str){ o->text + query + authorization, text.len - query - authorization };
+		o->headers = (struct str){
+			o->text + query + authorization, text.len - query - authorization,
+		};
 	}
 	buf_fini(&text);
 	return o;

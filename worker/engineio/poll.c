@@ -102,14 +102,16 @@ static void refuse_haste(struct request *r)
 	struct buf line = { 0 };
 	if (log_may(LOG_REFUSALS)) {
 		conn_describe(r->conn, &line);
-		log_info("request handshake%.*s refused: %s", STR_ARG(buf_view(&line)), err_text(ERR_RATE));
+		log_info("request handshake%.*s refused: %s", STR_ARG(buf_view(&line)),
+		         err_text(ERR_RATE));
 		buf_fini(&line);
 	}
-	http_answer(r, 429, "application/json", STR("{\"code\":3,\"message\":\"Too many handshakes\"}"),
-	            "Retry-After: 1\r\n");
+	http_answer(r, 429, "application/json",
+	            STR("{\"code\":3,\"message\":\"Too many handshakes\"}"), "Retry-After: 1\r\n");
 }
 
-static void handshake(struct request *r, const struct head *h, const struct mount *m, bool websocket)
+static void handshake(struct request *r, const struct head *h, const struct mount *m,
+                      bool websocket)
 {
 	if (!str_eqz(h->method, "GET"))
 		refuse(r, h->upgrade, BAD_METHOD);
@@ -221,8 +223,8 @@ static struct request *take_held(struct session *s)
 	return held;
 }
 
-/* The body can't be had: neither can the session go on, for packets of it are lost. The client hears why
- * before its GET ends, and so does not take that for an ordinary close. */
+/* The body can't be had: neither can the session go on, for packets of it are lost. The client
+ * hears why before its GET ends, and so does not take that for an ordinary close. */
 static void on_post_unreadable(struct request *r, unsigned status)
 {
 	struct session *s = r->owner;

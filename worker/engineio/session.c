@@ -1,5 +1,5 @@
-/* An Engine.IO v4 session. A session lives in the engine's map; one that is over waits on `dying` for the
- * end of the turn, so that whoever is on the stack may still look at it. */
+/* An Engine.IO v4 session. A session lives in the engine's map; one that is over waits on `dying`
+ * for the end of the turn, so that whoever is on the stack may still look at it. */
 #include "worker/engineio/session.h"
 
 #include <stdlib.h>
@@ -17,7 +17,8 @@
 #include "worker/net/gate.h"
 
 enum { NOOP_MS = 100, GRACE_MS = 30000, TURN_BATCH = 64 * 1024 };
-/* Clients that begin over one connection, to events of one client: a proxy may bring all through a few. */
+/* Clients that begin over one connection, to events of one client: a proxy may bring
+ * all through a few. */
 enum { BEGIN_TIMES = 10 };
 
 static void on_ping_due(struct deadline *d);
@@ -121,7 +122,8 @@ void polling_end(struct session *s)
 
 struct conn *session_conn(const struct session *s)
 {
-	const struct request *r = s->polling != NULL && s->polling->held != NULL ? s->polling->held : s->post;
+	const struct request *r =
+		s->polling != NULL && s->polling->held != NULL ? s->polling->held : s->post;
 	if (s->ws != NULL)
 		return s->ws;
 	return r != NULL ? r->conn : NULL;
@@ -307,7 +309,8 @@ static void touch(struct session *s)
 		list_push(&s->engine->dirty, &s->dirty);
 }
 
-/* A reader that does not keep up is closed at the end of the turn, for members are being told just now. */
+/* A reader that does not keep up is closed at the end of the turn, for members are
+ * being told just now. */
 static void check_limit(struct session *s, const struct outq *q, uint32_t more)
 {
 	if (!outq_is_slow(q, more, &s->slow_ms))
@@ -370,7 +373,8 @@ void session_send(struct session *s, bool binary, struct str bytes)
 	session_push(s, b, from, batch_len(b));
 }
 
-/* A bucket that refills at so many times event-rate and holds so many bursts; kept as the time at which it is full. */
+/* A bucket that refills at so many times event-rate and holds so many bursts; kept as the time at
+ * which it is full. */
 static bool allow(uint64_t *bucket_us, unsigned times)
 {
 	if (conf.event_rate.per_second == 0)
@@ -412,7 +416,8 @@ void engine_tick(struct engine *e)
 		list_remove(&s->dirty);
 		if (s->doomed)
 			session_close(s, (enum reason)s->why);
-		else if (s->polling != NULL && s->polling->held != NULL && !outq_empty(&s->polling->out))
+		else if (s->polling != NULL && s->polling->held != NULL &&
+		         !outq_empty(&s->polling->out))
 			poll_answer(s, STR_NONE);
 		else if (s->polling != NULL)
 			outq_pack(&s->polling->out);

@@ -1,6 +1,6 @@
-/* An Engine.IO v4 session (protocol.md §2 to §8): it outlives its connections, which are held GETs while
- * it polls and one WebSocket once it is upgraded. Owned by the engine's map; what is above it (Socket.IO,
- * or an echo) is its upper. */
+/* An Engine.IO v4 session (protocol.md §2 to §8): it outlives its connections, which are held GETs
+ * while it polls and one WebSocket once it is upgraded. Owned by the engine's map; what is above it
+ * (Socket.IO, or an echo) is its upper. */
 #ifndef CONFAB_SESSION_H
 #define CONFAB_SESSION_H
 
@@ -25,8 +25,8 @@ struct session_upper {
 /* What an application says of a handshake; zeroed, it is welcome as it is. */
 struct greeting {
 	const char *refusal;         /* refused (403, code 4) with this text */
-	bool keeps_headers;          /* the session keeps the request's headers: 1 KB and more for each */
-	struct buf headers;          /* header lines for the answer, each with CRLF; freed by the caller */
+	bool keeps_headers;          /* the session keeps the request's headers: 1 KB and more */
+	struct buf headers;          /* header lines for the answer, with CRLF; the caller frees */
 };
 
 /* A path at which sessions are made: the `arg` of an http_service with engine_head. */
@@ -102,7 +102,8 @@ void engine_init(struct engine *e, struct deadlines *ds, unsigned worker, unsign
 size_t engine_drain(struct engine *e, size_t most);
 /* Frees all, sessions included. */
 void engine_fini(struct engine *e);
-/* End of a turn: answers held GETs that have something, closes what is doomed, frees what is over. */
+/* End of a turn: answers held GETs that have something, closes what is doomed,
+ * frees what is over. */
 void engine_tick(struct engine *e);
 
 struct str session_sid(const struct session *s);
@@ -120,7 +121,8 @@ void session_close(struct session *s, enum reason why);
 void session_connected(struct session *s, bool connected);
 /* Takes one event from the connection's allowance; false: it sends too many. */
 bool session_allow(struct session *s);
-/* Adds a request's headers as a JSON object with names in lower case; of one name, values are joined. */
+/* Adds a request's headers as a JSON object with names in lower case; of one name,
+ * values are joined. */
 void origin_headers(const struct head *h, struct buf *out);
 
 #endif

@@ -20,7 +20,8 @@ static void on_message(struct conn *c, bool binary, struct str bytes)
 
 static const struct ws_user session_ws = { .message = on_message, .closed = on_closed };
 
-void websocket_open(struct request *r, const struct head *h, const struct mount *m, struct origin *origin)
+void websocket_open(struct request *r, const struct head *h, const struct mount *m,
+                    struct origin *origin)
 {
 	struct conn *c = r->conn;
 	struct session *s = session_new(m, origin, c->listener);
@@ -36,7 +37,7 @@ void websocket_open(struct request *r, const struct head *h, const struct mount 
 	session_start(s);
 }
 
-/* --- The upgrade: until "5" comes the session polls, and only "3probe" goes over the WebSocket --- */
+/* --- The upgrade: the session polls until "5"; over the WebSocket goes only "3probe" --- */
 
 static void forget_probe(struct polling *p)
 {
