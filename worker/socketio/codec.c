@@ -131,7 +131,8 @@ static bool placeholders_valid(struct str value, unsigned attachments)
 static bool event_name_allowed(struct str name)
 {
 	static const char *const reserved[] = {
-		"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
+		"connect", "connect_error", "disconnect", "disconnecting",
+		"newListener", "removeListener",
 	};
 	if (json_type(name) == JSON_NUMBER)
 		return true;

@@ -1,5 +1,5 @@
-/* A Socket.IO v5 socket. s->state of a session is a `line`: its sockets, and the binary packet being
- * put together. */
+/* A Socket.IO v5 socket. s->state of a session is a `line`: its sockets, and the binary packet
+ * being put together. */
 #include "worker/socketio/socket.h"
 
 #include <stdlib.h>
@@ -101,8 +101,8 @@ void socket_emit(struct socket *s, struct str data, struct strs blobs)
 {
 	if (!s->open || s->closed)
 		return;
-	send_packet(s->session, blobs.n > 0 ? SIO_BINARY_EVENT : SIO_EVENT, s->nsp->name, STR_NONE, data,
-	            blobs);
+	send_packet(s->session, blobs.n > 0 ? SIO_BINARY_EVENT : SIO_EVENT, s->nsp->name, STR_NONE,
+	            data, blobs);
 }
 
 void socket_ack(struct socket *s, struct str id, struct str args, struct strs blobs)
@@ -113,8 +113,8 @@ void socket_ack(struct socket *s, struct str id, struct str args, struct strs bl
 	buf_char(&data, '[');
 	buf_str(&data, args);
 	buf_char(&data, ']');
-	send_packet(s->session, blobs.n > 0 ? SIO_BINARY_ACK : SIO_ACK, s->nsp->name, id, buf_view(&data),
-	            blobs);
+	send_packet(s->session, blobs.n > 0 ? SIO_BINARY_ACK : SIO_ACK, s->nsp->name, id,
+	            buf_view(&data), blobs);
 	buf_fini(&data);
 }
 
@@ -300,9 +300,10 @@ void socket_accept(struct socket *s)
 	int n = s->pid[0] != '\0'
 	                ? snprintf(data, sizeof(data), "{\"sid\":\"%.*s\",\"pid\":\"%.*s\"}",
 	                           SOCKET_SID_LEN, s->sid, SOCKET_SID_LEN, s->pid)
-	                : snprintf(data, sizeof(data), "{\"sid\":\"%.*s\"}", SOCKET_SID_LEN, s->sid);
-	send_packet(s->session, SIO_CONNECT, s->nsp->name, STR_NONE, (struct str){ data, (size_t)n },
-	            (struct strs){ 0 });
+	                : snprintf(data, sizeof(data), "{\"sid\":\"%.*s\"}", SOCKET_SID_LEN,
+	                           s->sid);
+	send_packet(s->session, SIO_CONNECT, s->nsp->name, STR_NONE,
+	            (struct str){ data, (size_t)n }, (struct strs){ 0 });
 }
 
 static void refuse(struct session *session, struct str nsp, const char *message)
@@ -341,7 +342,8 @@ void socket_disconnect(struct socket *s, enum reason why)
 {
 	if (s->closed)
 		return;
-	send_packet(s->session, SIO_DISCONNECT, s->nsp->name, STR_NONE, STR_NONE, (struct strs){ 0 });
+	send_packet(s->session, SIO_DISCONNECT, s->nsp->name, STR_NONE, STR_NONE,
+	            (struct strs){ 0 });
 	socket_end(s, why);
 }
 
@@ -367,7 +369,8 @@ static void take_connect(struct session *session, const struct sio_packet *p)
 	const struct nsp *nsp = all->app->find(session, p->nsp);
 	if (nsp == NULL) {
 		/* Counts as a CONNECT that finds one. */
-		refuse(session, p->nsp, session_allow(session) ? "Invalid namespace" : err_text(ERR_RATE));
+		refuse(session, p->nsp,
+		       session_allow(session) ? "Invalid namespace" : err_text(ERR_RATE));
 		return;
 	}
 	all->app->connect(socket_new(session, nsp), p->data.p != NULL ? p->data : STR("{}"));
@@ -513,7 +516,8 @@ static void on_expired(struct expiry *e)
 	all_of(s->session)->app->expired(s);
 }
 
-void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub, const struct socket_app *app)
+void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub,
+                  const struct socket_app *app)
 {
 	*all = (struct sockets){ .app = app, .hub = hub };
 	list_init(&all->dying);

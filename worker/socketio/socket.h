@@ -1,5 +1,5 @@
-/* A Socket.IO v5 socket: one client in one namespace of a session (protocol.md §10 to §12). Owned by its
- * session; freed at the end of the turn in which it closed. */
+/* A Socket.IO v5 socket: one client in one namespace of a session (protocol.md §10 to §12).
+ * Owned by its session; freed at the end of the turn in which it closed. */
 #ifndef CONFAB_SOCKET_H
 #define CONFAB_SOCKET_H
 
@@ -60,7 +60,8 @@ struct socket {
 	bool late : 1;               /* peer_vt.is_late */
 };
 
-void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub, const struct socket_app *app);
+void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub,
+                  const struct socket_app *app);
 void sockets_fini(struct sockets *all);
 /* End of a turn: frees what closed. */
 void sockets_tick(struct sockets *all);
@@ -72,8 +73,8 @@ struct str socket_sid(const struct socket *s);
 void socket_describe(const struct socket *s, struct buf *line);
 /* Whose socket it is, until when (seconds since 1970; 0: for ever). */
 void socket_identify(struct socket *s, struct str user, int64_t expires_s);
-/* Its session (protocol.md §13): the client is told the pid, and the sid that goes with it. Without a
- * `take` it is none of Redis'. */
+/* Its session (protocol.md §13): the client is told the pid, and the sid that goes with it.
+ * Without a `take` it is none of Redis'. */
 void socket_recover(struct socket *s, struct str sid, struct str pid, struct str take);
 /* The client is in: CONNECT with its sid. */
 void socket_accept(struct socket *s);
@@ -81,12 +82,13 @@ void socket_accept(struct socket *s);
 void socket_refuse(struct socket *s, enum reason why, const char *message);
 /* DISCONNECT and the end of the socket; the session stays. */
 void socket_disconnect(struct socket *s, enum reason why);
-/* Emits an event; `data` is the whole array with the event's name, with placeholders for `blobs`. */
+/* Emits an event; `data` is the whole array with the event's name,
+ * with placeholders for `blobs`. */
 void socket_emit(struct socket *s, struct str data, struct strs blobs);
 /* Answers an acknowledgement; `args` is what goes between the brackets. */
 void socket_ack(struct socket *s, struct str id, struct str args, struct strs blobs);
-/* Emits an event that asks for an acknowledgement: `fn` gets, once, the answer's array and attachments, or
- * STR_NONE when none came in 30 s or the socket closed. */
+/* Emits an event that asks for an acknowledgement: `fn` gets, once, the answer's array and
+ * attachments, or STR_NONE when none came in 30 s or the socket closed. */
 typedef void socket_ack_fn(struct socket *s, void *arg, struct str args, struct strs blobs);
 void socket_ask(struct socket *s, struct str data, socket_ack_fn *fn, void *arg);
 
