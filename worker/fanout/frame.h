@@ -1,11 +1,13 @@
-/* Bytes encoded once and shared: a batch holds WebSocket frames (RFC 6455 §5.2, unmasked), header and
- * payload side by side; output queues refer to ranges of it, polling takes the payloads. */
+/* Bytes encoded once and shared: a batch holds WebSocket frames (RFC 6455 §5.2, unmasked), header
+ * and payload side by side; output queues refer to ranges of it, polling takes the payloads. */
 #ifndef CONFAB_FRAME_H
 #define CONFAB_FRAME_H
 
 #include "common/str.h"
 
-enum ws_opcode { WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
+enum ws_opcode {
+	WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10,
+};
 
 struct batch;
 
@@ -21,7 +23,8 @@ uint32_t batch_len(const struct batch *b);
 /* The bytes from `from` to `to`, valid until the next addition. */
 struct str batch_range(const struct batch *b, uint32_t from, uint32_t to);
 
-/* For outq.c. One that holds what was copied for a single queue, and may be added to while that lasts. */
+/* For outq.c. One that holds what was copied for a single queue, and may be added
+ * to while that lasts. */
 struct batch *batch_new_private(void);
 bool batch_is_private(const struct batch *b);
 /* The memory that goes when its last reference does. */

@@ -1,7 +1,9 @@
-/* The local members of every room: which topics there are, who joins and leaves, what their feeds bring.
+/* The local members of every room: which topics there are, who joins and leaves,
+ * what their feeds bring.
  *
- * A topic without members and holders is given up at the end of the turn. A state channel has no log to
- * read again: what comes while somebody holds it, to read the state and join then, is kept for that joiner.
+ * A topic without members and holders is given up at the end of the turn. A state channel has
+ * no log to read again: what comes while somebody holds it, to read the state and join then,
+ * is kept for that joiner.
  *
  * The hub owns topics, with their groups and members; peers belong to those who embed them. */
 #include "worker/fanout/hub.h"
@@ -114,7 +116,8 @@ static bool on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 		if (t != NULL)
 			tell_topic(&h->teller, t, &e, json);
 	} else {
-		log_bounded(&h->said, LOG_WARN, "feed %.*s: an event that cannot be read", STR_ARG(f->name));
+		log_bounded(&h->said, LOG_WARN, "feed %.*s: an event that cannot be read",
+		            STR_ARG(f->name));
 	}
 	arena_fini(&arena);
 	return readable;
@@ -178,7 +181,8 @@ static void on_live(void *ctx, struct feed *f)
 	struct hold *hold;
 	(void)ctx;
 
-	/* Each may release itself and others, and new ones may come: those have nothing to be told. */
+	/* Each may release itself and others, and new ones may come:
+	 * those have nothing to be told. */
 	while ((hold = hold_waiting(t)) != NULL) {
 		feed_live_fn *fn = hold->fn;
 		hold->fn = NULL;
@@ -233,8 +237,8 @@ void hub_join(struct hub *h, struct peer *p, struct str feed, uint64_t since)
 
 	if (member_find(g, p) != NULL)
 		return;
-	/* Somebody comes who knows less than was handed out: it is handed out again from there, but not to
-	 * those who heard it. */
+	/* Somebody comes who knows less than was handed out: it is handed out again from there, but
+	 * not to those who heard it. */
 	if (since != 0 && since < t->feed.last)
 		topic_advance(t, t->feed.last);
 	feed_since(h->sub, &t->feed, since);

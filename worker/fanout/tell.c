@@ -1,8 +1,8 @@
-/* Telling: an event is encoded once per group, and framed into the group's open batch, which all its events
- * of one turn share.
+/* Telling: an event is encoded once per group, and framed into the group's open batch, which all
+ * its events of one turn share.
  *
- * Whoever is called while a group is walked may leave, or destroy other peers: the walk's cursor moves
- * on when the member it points to goes. What joins meanwhile stands behind the walk's end. */
+ * Whoever is called while a group is walked may leave, or destroy other peers: the walk's cursor
+ * moves on when the member it points to goes. What joins meanwhile stands behind the walk's end. */
 #include "worker/fanout/tell.h"
 
 #include <assert.h>
@@ -87,8 +87,9 @@ static bool hears(const struct peer *p, const struct feed_event *e, enum audienc
 	return audience != HEAR_OWN || (is_actor(p, e) && !is_origin(p, e));
 }
 
-/* The next such news says all that this one says; those who lag behind can wait for it. (Who came online and
- * who went is no such news: it has a log, and a place in it that a client that comes back would pass over.) */
+/* The next such news says all that this one says; those who lag behind can wait for it. (Who came
+ * online and who went is no such news: it has a log, and a place in it that a client that comes
+ * back would pass over.) */
 static bool is_passing(const struct feed_event *e)
 {
 	return e->type == EVENT_LOBBY_USERS;
@@ -167,8 +168,8 @@ static void batch_close(struct group *g)
 }
 
 /* The nth packet of an event, in w->scratch. */
-static enum audience say(struct teller *w, const struct encoder *encoder, const struct feed_event *e,
-                         unsigned nth)
+static enum audience say(struct teller *w, const struct encoder *encoder,
+                         const struct feed_event *e, unsigned nth)
 {
 	buf_clear(&w->scratch);
 	return encoder->encode(encoder, e, nth, &w->scratch);
@@ -282,7 +283,8 @@ void tell_topic(struct teller *w, struct topic *t, const struct feed_event *e, s
 	}
 	LIST_EACH(&t->groups, changed)
 		group_apply(w, LIST_OF(changed, struct group, link), e);
-	/* On a state channel each member stands where it was told last: what is read anew may be older. */
+	/* On a state channel each member stands where it was told last:
+	 * what is read anew may be older. */
 	if (e->stamp == 0 && e->as_of != 0)
 		topic_advance(t, e->as_of);
 }

@@ -1,5 +1,5 @@
-/* A topic: a feed with somebody on this worker in it. Its members stand in groups, one per encoder; holders
- * keep it open while they read its state. For fanout/ alone: all others know the hub. */
+/* A topic: a feed with somebody on this worker in it. Its members stand in groups, one per encoder;
+ * holders keep it open while they read its state. For fanout/ alone: all others know the hub. */
 #ifndef CONFAB_TOPIC_H
 #define CONFAB_TOPIC_H
 
@@ -62,8 +62,8 @@ struct peer *topic_named(const struct topic *t, struct str id);
 void topic_forget(struct topic *t);
 /* Nobody is to hear again what came up to `at`. */
 void topic_advance(struct topic *t, uint64_t at);
-/* Keeps an event of a state channel while somebody holds it: who reads the state now and joins then, would
- * miss it. */
+/* Keeps an event of a state channel while somebody holds it: who reads the state now and joins
+ * then, would miss it. */
 void topic_keep(struct topic *t, struct str json);
 
 struct member *member_find(const struct group *g, const struct peer *p);
