@@ -29,7 +29,8 @@ void direct_post(struct op *op, const struct direct_draft *d, op_fn *then)
 void direct_page(struct op *op, struct str username, struct str before, int64_t limit, op_fn *then)
 {
 	op->then = then;
-	CALL(op, &fn_page, messages_came, op->user, username, before, op_text(op, "%" PRId64, limit));
+	CALL(op, &fn_page, messages_came, op->user, username, before,
+	     op_text(op, "%" PRId64, limit));
 }
 
 static void unread_came(struct op *op, const struct strs *reply)

@@ -100,7 +100,8 @@ static const char *const kind_words[] = {
 enum { NEED_room, NEED_user, NEED_message, NEED_message_id, NEED_content, NEED_reaction, NEED_emoji,
        NEED_feed, NEED_session, NEED_username, NEED_peer, NEED_users, NEED_name, NEED_clock };
 
-/* The strings that must be there; all that is not listed here has a fair meaning when it is absent. */
+/* The strings that must be there; all that is not listed here has a fair meaning
+ * when it is absent. */
 static const size_t need_offsets[] = {
 	[NEED_room] = offsetof(struct event_wire, event.room),
 	[NEED_user] = offsetof(struct event_wire, event.user),

@@ -20,7 +20,8 @@ struct str room_kind_word(enum room_kind kind);
 /* False: no kind is called so. */
 bool room_kind_read(struct str word, enum room_kind *out);
 
-/* Members whose type is "raw" hold JSON as it stands: a string with its quotes, `null`, an array. */
+/* Members whose type is "raw" hold JSON as it stands: a string with its quotes,
+ * `null`, an array. */
 struct author {
 	struct str id, username;
 	struct str name, image;      /* raw */
@@ -44,7 +45,7 @@ struct message {
 	struct str attachments;      /* raw array */
 	struct str reactions;        /* raw array, each for reaction_read */
 	bool read;
-	struct str recipient;        /* direct rooms: the username of the one who is not the author */
+	struct str recipient;        /* direct rooms: the username of who is not the author */
 };
 
 struct feed_event {
@@ -56,7 +57,7 @@ struct feed_event {
 	int64_t take;                /* RESUMED: how often that session was taken up */
 	enum room_kind kind;
 	struct str name;             /* raw: the room's; LOBBY_MESSAGE: the sender's */
-	struct str users;            /* raw array; JOINED: their ids; LOBBY_USERS: all there are, as objects */
+	struct str users;            /* raw array; JOINED: ids; LOBBY_USERS: all, as objects */
 	bool user_deleted;
 	struct message message;      /* MESSAGE, FORWARDED */
 	struct str original;         /* FORWARDED: raw message or null */
@@ -67,7 +68,7 @@ struct feed_event {
 	struct str emoji;            /* UNREACTED: raw */
 	struct str username;         /* CAME, WENT, ONLINE, OFFLINE, READ: the user's */
 	struct str peer;             /* READ: the author's username */
-	int64_t unread;              /* of the one who has to read; READ, and MESSAGE, FORWARDED in direct rooms */
+	int64_t unread;              /* the reader's: READ; MESSAGE, FORWARDED in direct rooms */
 	struct str origin;           /* READ: the socket that asked, or empty */
 	struct strs came, left;      /* LOBBY_USERS: names */
 };

@@ -1,4 +1,5 @@
-/* Password hashing off the event loop. A job carries copies of what it works on, wiped after use. */
+/* Password hashing off the event loop. A job carries copies of what it works on,
+ * wiped after use. */
 #include "worker/domain/hasher.h"
 
 #include <errno.h>
@@ -15,7 +16,8 @@ _Static_assert(HASH_MAX >= crypto_pwhash_STRBYTES, "a hash with its NUL fits");
  * core, so that the last of a full queue waits a second. */
 enum { PASSES = 2, MEMORY = 19 * 1024 * 1024, QUEUE_MAX = 64 };
 
-/* Of these, of one user: events come faster than passwords are hashed, and others want to sign in. */
+/* Of these, of one user: events come faster than passwords are hashed,
+ * and others want to sign in. */
 enum { USER_MAX = 16 };
 
 struct hasher {
@@ -82,8 +84,8 @@ static void work_verify(struct job *job)
 	make_dummy(h->hasher);
 	/* A mismatch and a lack of memory are told apart by errno only. */
 	errno = 0;
-	const int differs = crypto_pwhash_str_verify(nobody ? h->hasher->dummy : h->hash, h->password,
-	                                             h->password_len);
+	const int differs = crypto_pwhash_str_verify(nobody ? h->hasher->dummy : h->hash,
+	                                             h->password, h->password_len);
 	h->failed = differs && errno == ENOMEM;
 	h->matches = !differs && !nobody;
 }

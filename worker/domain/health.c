@@ -3,7 +3,9 @@
 
 #include "worker/store/call.h"
 
-static const struct function fn_version = { .name = "confab_version", .reads = true, .at_least = 1 };
+static const struct function fn_version = {
+	.name = "confab_version", .reads = true, .at_least = 1,
+};
 
 static void version_came(struct op *op, const struct strs *reply)
 {

@@ -1,5 +1,5 @@
-/* Work off the event loop: a job waits in a bounded queue, one thread works on it, and an eventfd brings it
- * back. */
+/* Work off the event loop: a job waits in a bounded queue, one thread works on it,
+ * and an eventfd brings it back. */
 #include "worker/domain/jobs.h"
 
 #include <pthread.h>

@@ -13,8 +13,8 @@ struct job {
 	struct list link;
 	struct op *op;
 	void (*work)(struct job *job);       /* in the thread */
-	void (*finish)(struct job *job);     /* on the loop again: goes on with the op, or fails it */
-	void (*release)(struct job *job);    /* the last call, whatever came of it: frees. NULL: the op does */
+	void (*finish)(struct job *job);     /* on the loop: goes on with the op, or fails it */
+	void (*release)(struct job *job);    /* last call in any case: frees. NULL: the op does */
 };
 
 /* Starts the thread; jobs finish on the loop of `base`; at most `most` wait. Call after fork. */

@@ -2,8 +2,9 @@
  *
  * A login is found by its socket. While the socket's own login or logout is under way nothing else
  * is done to it: what the socket asks then waits, and so does the socket's end. Whatever else Redis
- * does not know, or may not know, stands among the untold, and is said by calls of our own, a few at
- * a time. When one of these fails for want of Redis, the rest waits until Redis answers anything. */
+ * does not know, or may not know, stands among the untold, and is said by calls of our own,
+ * a few at a time. When one of these fails for want of Redis, the rest waits until Redis
+ * answers anything. */
 #include "worker/domain/lobby.h"
 
 #include <stdio.h>
@@ -40,10 +41,10 @@ struct lobby {
 	const struct services *services;
 	lobby_ousted_fn *ousted;
 	void *ousted_ctx;
-	struct map logins;           /* by the sockets' ids; without those that are over and closed */
+	struct map logins;           /* by the sockets' ids; none that is over and closed */
 	struct list untold;
 	unsigned telling;
-	bool stalled;                /* Redis did not answer; it is tried again when it answers anything */
+	bool stalled;                /* Redis did not answer; to be tried again when it does */
 };
 
 /* A request that waits for another of its socket's. */
@@ -166,7 +167,8 @@ static struct login *login_open(struct lobby *l, const struct lobby_user *user)
 	struct login *old = map_take(&l->logins, user->sid);
 	struct login *login = old;
 
-	if (old == NULL || !str_eq(old->user.name, user->name) || !str_eq(old->user.room, user->room))
+	if (old == NULL || !str_eq(old->user.name, user->name) ||
+	    !str_eq(old->user.room, user->room))
 		login = login_new(user);
 	list_remove(&login->link);
 	login->state = LOGIN_ENTERING;

@@ -1,6 +1,6 @@
 /* The lobby: rooms of people without accounts, who are there while they are logged in. Redis knows
- * who is in which; this keeps the logins of one worker's sockets, says them again when Redis may have
- * forgotten, and logs out those whose socket is over.
+ * who is in which; this keeps the logins of one worker's sockets, says them again when Redis may
+ * have forgotten, and logs out those whose socket is over.
  *
  * Every verb is about op->state, a struct lobby_user that lives as long as the op, and uses
  * op->caught. */
@@ -23,8 +23,8 @@ struct lobby_room {
 	struct str users;            /* raw array of {id, name, room}, in order of arrival */
 };
 
-/* A user is out of a room without their doing: the name was given to another while Redis had forgotten
- * them. The socket's end is then told by lobby_part. */
+/* A user is out of a room without their doing: the name was given to another while Redis had
+ * forgotten them. The socket's end is then told by lobby_part. */
 typedef void lobby_ousted_fn(void *ctx, struct str feed, struct str sid);
 /* Owned by the caller; `services` outlives it. To be freed after the calls. */
 struct lobby *lobby_new(const struct services *services, lobby_ousted_fn *ousted, void *ctx);
@@ -38,8 +38,8 @@ void lobby_part(struct lobby *l, struct str sid);
 /* The name of a room's feed, in the op's arena. */
 struct str lobby_feed(struct op *op, struct str room);
 
-/* A socket is heard in the order in which it asks. While a login or a logout of it is under way: true,
- * and `then` is called once that is over; the op is dropped if the socket is over by then. */
+/* A socket is heard in the order in which it asks. While a login or a logout of it is under way:
+ * true, and `then` is called once that is over; the op is dropped if the socket is over by then. */
 bool lobby_wait(struct op *op, void (*then)(struct op *op));
 /* Who is logged in by that socket, borrowed until it logs out; NULL: nobody. */
 const struct lobby_user *lobby_find(const struct op *op);

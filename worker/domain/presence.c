@@ -1,9 +1,9 @@
 /* Presence: what Redis has to be told of the users on this worker.
  *
- * Only of users whose coming or going is not told yet there is an entry here: whoever knows which users the
- * worker has says when the first socket of one opened and the last one closed. All that are dirty at the end
- * of a turn go in few calls, so that a rush of connections costs few; what was not answered is said again
- * when Redis is back. */
+ * Only of users whose coming or going is not told yet there is an entry here: whoever knows which
+ * users the worker has says when the first socket of one opened and the last one closed. All that
+ * are dirty at the end of a turn go in few calls, so that a rush of connections costs few; what was
+ * not answered is said again when Redis is back. */
 #include "worker/domain/presence.h"
 
 #include <stdlib.h>
@@ -67,7 +67,8 @@ static void change_free(struct presence *p, struct change *c)
 	free(c);
 }
 
-/* To be told with the next call; one that is under way is waited for, so that the last word is the last. */
+/* To be told with the next call; one that is under way is waited for, so that the last
+ * word is the last. */
 static void say(struct presence *p, struct change *c)
 {
 	c->outdated = c->asked;

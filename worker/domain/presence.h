@@ -1,5 +1,6 @@
-/* Presence: who is online. A user is, while any socket of theirs is open on any worker, and for five seconds
- * more; each coming and going is told once, by Redis. This says there who is on this worker. */
+/* Presence: who is online. A user is, while any socket of theirs is open on any worker,
+ * and for five seconds more; each coming and going is told once, by Redis. This says there who
+ * is on this worker. */
 #ifndef CONFAB_PRESENCE_H
 #define CONFAB_PRESENCE_H
 

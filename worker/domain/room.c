@@ -157,7 +157,8 @@ void room_enter(struct op *op, struct str id, enum want want, op_fn *then)
 {
 	op->then = then;
 	if (op->session.p != NULL)
-		CALL(op, &fn_follow, room_entered, op->user, id, want_word(want), op->session, op->take);
+		CALL(op, &fn_follow, room_entered, op->user, id, want_word(want), op->session,
+		     op->take);
 	else
 		CALL(op, &fn_enter, room_entered, op->user, id, want_word(want));
 }

@@ -1,7 +1,7 @@
-/* Uploaded files. What comes is gathered in memory, a little of it for each request. A thread of its own makes the
- * files, writes to them, finds out what they are and waits for the disk to have them, since any of this may take a
- * disk seconds. Then Redis takes them, and they get their final names: a file that nobody knows has no place where
- * it could stay. */
+/* Uploaded files. What comes is gathered in memory, a little of it for each request. A thread of
+ * its own makes the files, writes to them, finds out what they are and waits for the disk to have
+ * them, since any of this may take a disk seconds. Then Redis takes them, and they get their final
+ * names: a file that nobody knows has no place where it could stay. */
 #include "worker/domain/upload.h"
 
 #include <errno.h>
@@ -255,8 +255,8 @@ static void write_out(struct job *job)
 
 /* --- In the thread: what it is --- */
 
-/* What is inside of archives and of old office documents is nobody's business here, and the parsers for it
- * are those that had most holes. */
+/* What is inside of archives and of old office documents is nobody's business here, and the parsers
+ * for it are those that had most holes. */
 static magic_t open_magic(void)
 {
 	magic_t magic = magic_open(MAGIC_MIME_TYPE | MAGIC_NO_CHECK_COMPRESS | MAGIC_NO_CHECK_TAR |
@@ -391,8 +391,8 @@ static bool place(const struct file *f)
 	return false;
 }
 
-/* op->state is the list of attachments. A file that can't be placed now is one that nobody is told of; Redis
- * forgets it in a day. */
+/* op->state is the list of attachments. A file that can't be placed now is one that nobody is told
+ * of; Redis forgets it in a day. */
 static void stored(struct op *op, const struct strs *reply UNUSED)
 {
 	union { const void *held; struct upload *u; } it = { op->held };
@@ -461,8 +461,8 @@ static void allowed(struct op *op, const struct strs *reply UNUSED)
 void upload_allow(struct op *op, uint64_t bytes, op_fn *then)
 {
 	op->then = then;
-	CALL(op, &fn_allow, allowed, op->user, quota(op, conf.upload_user_quota), quota(op, conf.upload_quota),
-	     op_text(op, "%llu", (unsigned long long)bytes));
+	CALL(op, &fn_allow, allowed, op->user, quota(op, conf.upload_user_quota),
+	     quota(op, conf.upload_quota), op_text(op, "%llu", (unsigned long long)bytes));
 }
 
 /* --- Found again --- */
@@ -489,7 +489,9 @@ static void found(struct op *op, const struct strs *reply)
 		return;
 	}
 	const struct upload_type *type = upload_type_named(a.type);
-	const struct kept_file file = { a.filename, a.original, a.type, type != NULL && type->shown };
+	const struct kept_file file = {
+		a.filename, a.original, a.type, type != NULL && type->shown,
+	};
 	op->then(op, &file);
 }
 

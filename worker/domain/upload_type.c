@@ -1,4 +1,5 @@
-/* What uploaded files may be. What browsers run (HTML, SVG, scripts) is in no row, nor is what systems run. */
+/* What uploaded files may be. What browsers run (HTML, SVG, scripts) is in no row, nor is
+ * what systems run. */
 #include "worker/domain/upload_type.h"
 
 #include <string.h>
@@ -85,7 +86,8 @@ bool upload_name_read(struct str name, struct str *out, const char **why)
 
 static bool is_plain(char c)
 {
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' || c == '-';
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' ||
+	       c == '-';
 }
 
 /* What else there is becomes `_`, once for a run of it. No dot or dash begins a name. */
@@ -110,7 +112,8 @@ static bool fits(struct str extension, const struct upload_type *type)
 
 void upload_filename(struct buf *out, struct str original, const struct upload_type *type)
 {
-	struct str all = str_z(type->extensions), usual = str_cut(&all, ' '), extension = usual, stem = original;
+	struct str all = str_z(type->extensions), usual = str_cut(&all, ' ');
+	struct str extension = usual, stem = original;
 	size_t dot = original.len;
 	while (dot > 0 && original.p[dot - 1] != '.')
 		dot--;

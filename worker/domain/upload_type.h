@@ -7,11 +7,13 @@
 struct upload_type {
 	const char *found;           /* what libmagic calls it */
 	const char *type;            /* what we do */
-	const char *extensions;      /* those that fit, with blanks between; the first is added where none does */
+	/* Those that fit, with blanks between; the first is added where none does. */
+	const char *extensions;
 	bool shown;                  /* a browser may show it in place */
 };
 
-/* How a file with such a beginning is called; `found`: what libmagic says. NULL: it is not accepted. */
+/* How a file with such a beginning is called; `found`: what libmagic says.
+ * NULL: it is not accepted. */
 const struct upload_type *upload_type_of(const char *found, struct str beginning);
 /* By what we call it; NULL: none. */
 const struct upload_type *upload_type_named(struct str type);

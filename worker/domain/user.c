@@ -287,7 +287,8 @@ static bool not_compared(struct op *op, const struct fault *fault UNUSED)
 	return true;
 }
 
-/* tried, id, hash, user. Where there is nobody to compare with it must not be seen, nor measured. */
+/* tried, id, hash, user. Where there is nobody to compare with it must not be seen,
+ * nor measured. */
 static void password_tried(struct op *op, const struct strs *reply)
 {
 	const struct signin *asked = op->state;

@@ -35,10 +35,10 @@ struct signup {
 struct str user_feed(struct op *op, struct str id);
 /* A socket that comes, perhaps back. */
 struct arrival {
-	struct str pid, offset;      /* what the client says of its last session; STR_NONE: nothing */
+	struct str pid, offset;      /* what the client says of its last session, or STR_NONE */
 	struct str api;              /* where it comes to: only there can it be recovered */
 	struct str new_pid, new_sid; /* for a new session */
-	struct str follows;          /* the rooms it hears as a member: "direct", "channel", "any", or "" */
+	struct str follows;          /* rooms heard as a member: "direct", "channel", "any", "" */
 	struct str also;             /* one more feed it hears, or "" */
 };
 
@@ -55,12 +55,14 @@ extern const struct field user_fields[];
 MUST_USE bool user_read(struct str json, struct arena *a, struct user *out);
 
 /* Who bears this token: made at first sight, updated by what it says. `then` gets a struct
- * user_entry. ERR_USER_DELETED; ERR_UNAUTHENTICATED: no id, or unknown and provision-users is off. */
+ * user_entry. ERR_USER_DELETED; ERR_UNAUTHENTICATED: no id, or unknown and
+ * provision-users is off. */
 void user_enter(struct op *op, const struct claims *claims, op_fn *then);
 /* The same for a socket, with its session. `then` gets a struct arrived. */
 void user_connect(struct op *op, const struct claims *claims, const struct arrival *arrival,
                   op_fn *then);
-/* The socket of op->session is over; it may be taken up again, or (`leaves`) not. `then` gets NULL. */
+/* The socket of op->session is over; it may be taken up again, or (`leaves`) not.
+ * `then` gets NULL. */
 void session_end(struct op *op, bool leaves, op_fn *then);
 /* The socket of op->session left a room. `then` gets NULL. */
 void session_unfollow(struct op *op, struct str room, op_fn *then);
@@ -72,7 +74,8 @@ void user_create(struct op *op, const struct signup *signup, op_fn *then);
 void user_signin(struct op *op, struct str username, struct str password, op_fn *then);
 /* One user, also a deleted one. `then` gets a struct user. ERR_NO_USER. */
 void user_get(struct op *op, struct str id, op_fn *then);
-/* All users that are not deleted, after a username ("": from the first). `then` gets a struct user_page. */
+/* All users that are not deleted, after a username ("": from the first).
+ * `then` gets a struct user_page. */
 void user_list(struct op *op, struct str after, int64_t limit, op_fn *then);
 /* Deletes an account, for ever. `then` gets NULL. ERR_NO_USER, ERR_USER_DELETED. */
 void user_delete(struct op *op, struct str id, op_fn *then);
