@@ -63,7 +63,8 @@ void api_reply(struct op *op, struct buf *json)
 static struct str without_bearer(struct str header)
 {
 	struct str scheme = { header.p, header.len < 7 ? header.len : 7 };
-	return str_eq_nocase(scheme, STR("Bearer ")) ? str_trim(str_from(header, 7)) : str_trim(header);
+	return str_eq_nocase(scheme, STR("Bearer ")) ? str_trim(str_from(header, 7))
+	                                             : str_trim(header);
 }
 
 struct auth_args {
@@ -79,7 +80,8 @@ struct str api_token(struct op *op, const struct handshake *h)
 {
 	struct auth_args auth = { 0 };
 	struct fault why;
-	if (schema_decode(auth_fields, h->auth, &op->arena, &auth, &why) == ERR_OK && auth.token.len > 0)
+	if (schema_decode(auth_fields, h->auth, &op->arena, &auth, &why) == ERR_OK &&
+	    auth.token.len > 0)
 		return auth.token;
 	struct str token = query_get(&op->arena, h->query, "token");
 	if (token.len > 0)
@@ -200,7 +202,8 @@ bool api_is_move(const struct feed_event *event)
 /* Whether members of such a room hear it without joining. */
 static bool follows(const struct api *api, enum room_kind kind)
 {
-	return api->follows == FOLLOWS_ALL || (api->follows == FOLLOWS_DIRECT && kind == ROOM_DIRECT);
+	return api->follows == FOLLOWS_ALL ||
+	       (api->follows == FOLLOWS_DIRECT && kind == ROOM_DIRECT);
 }
 
 void api_move(const struct services *services, struct peer *p, const struct api *api,
@@ -224,12 +227,13 @@ static void log_crowd(struct str user)
 		return;
 	buf_z(&line, "client");
 	log_field(&line, "user", user);
-	log_info("%.*s refused: more than %u connections", STR_ARG(buf_view(&line)), conf.user_connections);
+	log_info("%.*s refused: more than %u connections", STR_ARG(buf_view(&line)),
+	         conf.user_connections);
 	buf_fini(&line);
 }
 
-/* Whether the user may have one client more, which is counted then. One that goes on where another ended
- * takes its place: that one may not be known to be over yet. False: the op has failed. */
+/* Whether the user may have one client more, which is counted then. One that goes on where another
+ * ended takes its place: that one may not be known to be over yet. False: the op has failed. */
 static bool admit(struct op *op, const struct user_entry *entry)
 {
 	struct tally *clients = op->services->clients;
@@ -382,6 +386,7 @@ void api_authenticate(struct op *op, struct str token, op_fn *then)
 	hold->then = then;
 	op->held = hold;
 	/* A REST request is over before anything could happen to its user. */
-	if (asker_of(op) == NULL || hold_feed(op, hold, user_feed(op, hold->claims.sub), enter_user))
+	if (asker_of(op) == NULL ||
+	    hold_feed(op, hold, user_feed(op, hold->claims.sub), enter_user))
 		enter_user(op);
 }

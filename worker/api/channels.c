@@ -52,8 +52,10 @@ struct forward_args { struct str message, channel, conversation, target, client_
 /* Each shape twice: for a channel, and for a conversation. */
 #define ROOM_FIELDS(key) { ROOM(room_args, key), { 0 } }
 #define SEND_FIELDS(key) { \
-	CONTENT(send_args), ROOM(send_args, key), FIELD_AS(send_args, reply_to, "replyToId", F_ID), \
-	FIELD(send_args, attachments, F_ARRAY, .max = ATTACHMENTS_MAX), CLIENT_ID(send_args), { 0 } }
+	CONTENT(send_args), ROOM(send_args, key), \
+	FIELD_AS(send_args, reply_to, "replyToId", F_ID), \
+	FIELD(send_args, attachments, F_ARRAY, .max = ATTACHMENTS_MAX), \
+	CLIENT_ID(send_args), { 0 } }
 #define EDIT_FIELDS(key) { \
 	MESSAGE(message_args), CONTENT(message_args), ROOM(message_args, key), { 0 } }
 #define DELETE_FIELDS(key) { MESSAGE(message_args), ROOM(message_args, key), { 0 } }
@@ -61,7 +63,8 @@ struct forward_args { struct str message, channel, conversation, target, client_
 #define FORWARD_FIELDS(key) { \
 	MESSAGE(forward_args), FIELD_AS(forward_args, channel, "channelId", F_ID), \
 	FIELD_AS(forward_args, conversation, "conversationId", F_ID), \
-	FIELD_AS(forward_args, target, key, F_ID, .required = true), CLIENT_ID(forward_args), { 0 } }
+	FIELD_AS(forward_args, target, key, F_ID, .required = true), \
+	CLIENT_ID(forward_args), { 0 } }
 
 static const struct field room_schema[] = ROOM_FIELDS("channelId");
 static const struct field direct_schema[] = ROOM_FIELDS("conversationId");
@@ -463,6 +466,7 @@ static const struct api_event events[] = {
 };
 
 const struct api api_channels = {
-	.name = "channels", .recovers = true, .events = events, .hello = hello, .encode = channels_encode,
-	.error = channels_error, .emit_error = channels_emit_error, .expired = channels_expired,
+	.name = "channels", .recovers = true, .events = events, .hello = hello,
+	.encode = channels_encode, .error = channels_error, .emit_error = channels_emit_error,
+	.expired = channels_expired,
 };

@@ -1,4 +1,5 @@
-/* Between the doors of the APIs (events.c for Socket.IO, rest.c for HTTP) and what they share (api.c). */
+/* Between the doors of the APIs (events.c for Socket.IO, rest.c for HTTP) and what
+ * they share (api.c). */
 #ifndef CONFAB_DOOR_H
 #define CONFAB_DOOR_H
 
@@ -16,7 +17,8 @@ void events_init(const struct services *services);
 void events_fini(void);
 /* Another has the name of a lobby's user, who has to come again. */
 void events_oust(struct peer *p);
-/* What the client says of an earlier session, for a CONNECT where that can be recovered; else NULL. */
+/* What the client says of an earlier session, for a CONNECT where that can be recovered;
+ * else NULL. */
 const struct arrival *events_arrival(const struct op *op);
 /* The socket that asks, or NULL when it is gone or the asker is none. */
 struct socket *events_asker(const struct op *op);
@@ -32,19 +34,22 @@ struct rest_counts {
 };
 const struct rest_counts *rest_counts(void);
 
-/* files.c: answers with a file that goes by this path, where the REST APIs have none; false: there is none. */
+/* files.c: answers with a file that goes by this path, where the REST APIs have none;
+ * false: there is none. */
 MUST_USE bool files_answer(struct request *r, const struct head *h);
 /* The `head` of paths at which there are only files. */
 void files_head(struct request *r, const struct head *h);
 /* `assets` (common/assets.h) may be NULL: no files at all. */
 void files_init(const struct assets *assets);
 
-/* upload.c: the `head` of the path to which files are uploaded, and of that below which they lie. */
+/* upload.c: the `head` of the path to which files are uploaded, and of that below which
+ * they lie. */
 void upload_head(struct request *r, const struct head *h);
 void kept_head(struct request *r, const struct head *h);
 void upload_init(const struct services *services);
 
-/* plain.c: the `head` of paths at which APIs have plain WebSockets; for what is below them that of rest.c. */
+/* plain.c: the `head` of paths at which APIs have plain WebSockets; for what is below
+ * them that of rest.c. */
 void plain_head(struct request *r, const struct head *h);
 void plain_init(const struct services *services, struct deadlines *ds);
 void plain_fini(void);
@@ -62,12 +67,14 @@ struct peer *plain_asker(const struct op *op);
 /* It is op->user's, until when (seconds since 1970; 0: for ever). */
 void plain_identify(const struct op *op, int64_t expires_s);
 
-/* note.c: the log tells who was refused for want of a right token or password, or came too often: a client's
- * event, or a request to `route`. Nothing of other refusals. */
+/* note.c: the log tells who was refused for want of a right token or password, or came too often:
+ * a client's event, or a request to `route`. Nothing of other refusals. */
 void note_refusal(const struct op *op, const struct fault *fault);
-void note_request(const struct op *op, const char *route, const struct conn *c, const struct fault *fault);
+void note_request(const struct op *op, const char *route, const struct conn *c,
+                  const struct fault *fault);
 
-/* refresh.c: reads a state channel anew and tells it to those who knew less; nothing for other feeds. */
+/* refresh.c: reads a state channel anew and tells it to those who knew less;
+ * nothing for other feeds. */
 void refresh_feed(const struct services *services, struct str feed);
 
 /* api.c */

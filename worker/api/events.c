@@ -1,5 +1,5 @@
-/* The Socket.IO door: a packet to a namespace becomes a row's handler, an op's answer an acknowledgement,
- * a live event the packet that members of the namespace get. */
+/* The Socket.IO door: a packet to a namespace becomes a row's handler, an op's answer
+ * an acknowledgement, a live event the packet that members of the namespace get. */
 #include "worker/api/door.h"
 
 #include <stdlib.h>
@@ -68,7 +68,8 @@ static enum reason refusal(enum err e)
 /* While Redis is away a client is sent off to try again: after a CONNECT_ERROR it would not. */
 static void hello_failed(struct op *op, const struct fault *fault)
 {
-	const struct fault deleted = { .code = ERR_UNAUTHENTICATED };        /* a token as bad as any other */
+	/* A token as bad as any other. */
+	const struct fault deleted = { .code = ERR_UNAUTHENTICATED };
 	struct socket *s = op->asker;
 	char text[200];
 	if (fault->code == ERR_USER_DELETED)
@@ -214,8 +215,8 @@ static struct str first_argument(struct str args)
 
 enum { SMALL = 4096 };
 
-/* Whether the socket's requests under way keep so much of what was sent, Redis being slow, that it has to
- * wait. Small ones need not be looked at: event-rate bounds these. */
+/* Whether the socket's requests under way keep so much of what was sent, Redis being slow, that it
+ * has to wait. Small ones need not be looked at: event-rate bounds these. */
 static bool is_swamped(const struct socket *s, const struct op *op)
 {
 	size_t kept = 0;
@@ -226,7 +227,8 @@ static bool is_swamped(const struct socket *s, const struct op *op)
 	return kept > conf.queue_hard;
 }
 
-static void run_raw(struct op *op, const struct api_event *row, const struct sio_packet *p, struct strs blobs)
+static void run_raw(struct op *op, const struct api_event *row, const struct sio_packet *p,
+                    struct strs blobs)
 {
 	struct raw_event raw = { .event = p->event, .args = p->args, .blobs = blobs };
 	row->handle(op, &raw);
@@ -234,10 +236,13 @@ static void run_raw(struct op *op, const struct api_event *row, const struct sio
 
 static void run(struct op *op, const struct api_event *row, struct str arg)
 {
-	struct fault why = { .code = ERR_INVALID, .field = STR("data"), .detail = STR("must be an object") };
+	struct fault why = {
+		.code = ERR_INVALID, .field = STR("data"), .detail = STR("must be an object"),
+	};
 	void *args = row->size > 0 ? arena_alloc(&op->arena, row->size) : NULL;
 	if (row->schema != NULL) {
-		/* Handlers may keep what they got until the op ends: the packet does not live so long. */
+		/* Handlers may keep what they got until the op ends: the packet does
+		 * not live so long. */
 		arg = arena_str(&op->arena, arg);
 		bool fine = json_type(arg) == JSON_OBJECT &&
 		            schema_decode(row->schema, arg, &op->arena, args, &why) == ERR_OK;
@@ -391,7 +396,7 @@ static void on_closed(struct socket *s, enum reason why)
 /* The last argument of each event: where the client stands, should it have to come back (§13). */
 static void add_offset(struct json_out *j, uint64_t stamp)
 {
-	buf_z(j->to, ",\"");        /* after the event's name and arguments; a stamp needs no escapes */
+	buf_z(j->to, ",\"");        /* after the event's arguments; a stamp needs no escapes */
 	stamp_write(j->to, stamp);
 	buf_char(j->to, '"');
 }
@@ -419,13 +424,15 @@ static enum audience encode(const struct encoder *e, const struct feed_event *ev
 
 static bool applies(const struct feed_event *event)
 {
-	return event->type == EVENT_USER_DELETED || event->type == EVENT_RESUMED || api_is_move(event);
+	return event->type == EVENT_USER_DELETED || event->type == EVENT_RESUMED ||
+	       api_is_move(event);
 }
 
 /* Its client has come back elsewhere: this is what is left of the old connection. */
 static bool is_taken_over(const struct socket *s, const struct feed_event *event)
 {
-	return s->take[0] != '\0' && str_eq(event->session, (struct str){ s->pid, SOCKET_SID_LEN }) &&
+	return s->take[0] != '\0' &&
+	       str_eq(event->session, (struct str){ s->pid, SOCKET_SID_LEN }) &&
 	       event->take > strtoll(s->take, NULL, 10);
 }
 

@@ -1,7 +1,8 @@
 /* Files, as they are: the page at "/", the reference at "/api", the Socket.IO client.
  *
- * A file's name is its path, but for a few that go by other names. Every answer is to be checked again before
- * it is used again (no-cache), which its ETag makes cheap: no name changes with its content. */
+ * A file's name is its path, but for a few that go by other names. Every answer is to be
+ * checked again before it is used again (no-cache), which its ETag makes cheap: no name changes
+ * with its content. */
 #include "worker/api/door.h"
 
 #include <stdio.h>
@@ -12,8 +13,8 @@ enum { MOST_WAITING = 256 * 1024 };
 
 /* What the page needs and no more: its own files, and connections to where it came from. */
 #define POLICY_COMMON \
-	"default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " \
-	"frame-ancestors 'none'; "
+	"default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; " \
+	"form-action 'none'; frame-ancestors 'none'; "
 #define PAGE_POLICY POLICY_COMMON "style-src 'self'; img-src 'self'"
 /* Swagger's user interface has pictures in its style sheet, and styles in its elements. */
 #define REFERENCE_POLICY POLICY_COMMON "style-src 'self' 'unsafe-inline'; img-src 'self' data:"
@@ -109,7 +110,8 @@ static void add_policy(struct buf *extra, const struct asset *file)
 
 static void add_headers(struct buf *extra, const struct asset *file, enum asset_coding coding)
 {
-	buf_printf(extra, "ETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n",
+	buf_printf(extra,
+	           "ETag: %s\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n",
 	           file->forms[coding].etag);
 	if (has_choice(file))
 		buf_z(extra, "Vary: Accept-Encoding\r\n");
@@ -139,7 +141,8 @@ bool files_answer(struct request *r, const struct head *h)
 	if (file == NULL)
 		return false;
 	if (!str_eqz(h->method, "GET") && !str_eqz(h->method, "HEAD"))
-		http_answer(r, 405, "application/json", STR("{\"message\":\"Method not allowed\",\"errors\":{}}"),
+		http_answer(r, 405, "application/json",
+		            STR("{\"message\":\"Method not allowed\",\"errors\":{}}"),
 		            "Allow: GET, HEAD\r\n");
 	else if (r->conn->out.bytes > MOST_WAITING)
 		http_later(r);       /* who asks and does not read gets no more */

@@ -1,11 +1,14 @@
-/* The messenger API on Socket.IO (docs/messenger.md): chats between two, by username, and who is online. All
- * answers are acknowledgements; a refusal is one of `{error: {code, message}}`. */
+/* The messenger API on Socket.IO (docs/messenger.md): chats between two, by username, and who is
+ * online. All answers are acknowledgements; a refusal is one of `{error: {code, message}}`. */
 #include "worker/api/api.h"
 #include "worker/api/messenger_shape.h"
 #include "worker/domain/direct.h"
 #include "worker/domain/presence.h"
 
-enum { CONTENT_MAX = 2000, CLIENT_ID_MAX = 64, USERS_MAX = 1000, CHATS_DEFAULT = 50, CHATS_MAX = 100 };
+enum {
+	CONTENT_MAX = 2000, CLIENT_ID_MAX = 64, USERS_MAX = 1000, CHATS_DEFAULT = 50,
+	CHATS_MAX = 100,
+};
 /* Users whom one socket waits for: as many as a page has. */
 enum { AWAITED_MAX = USERS_MAX };
 
@@ -39,7 +42,8 @@ static const struct field send_schema[] = {
 	FIELD(send_args, message, F_STR, .min = 1, .max = CONTENT_MAX, .required = true),
 	USER(send_args),
 	FIELD(send_args, media, F_ARRAY),
-	FIELD_AS(send_args, client_message_id, "clientMessageId", F_STR, .min = 1, .max = CLIENT_ID_MAX),
+	FIELD_AS(send_args, client_message_id, "clientMessageId", F_STR, .min = 1,
+	         .max = CLIENT_ID_MAX),
 	{ 0 }
 };
 
@@ -83,8 +87,8 @@ static struct str text_of(struct op *op, const struct fault *fault)
 	case ERR_UNAVAILABLE:
 		return str_z(row != NULL ? row->failure : err_text(fault->code));
 	case ERR_INVALID:
-		return op_text(op, "%.*s%s%.*s", STR_ARG(fault->field), fault->field.len > 0 ? " " : "",
-		               STR_ARG(fault->detail));
+		return op_text(op, "%.*s%s%.*s", STR_ARG(fault->field),
+		               fault->field.len > 0 ? " " : "", STR_ARG(fault->detail));
 	case ERR_FULL:
 	case ERR_UNKNOWN_EVENT:
 		return fault->detail;
@@ -211,11 +215,13 @@ static void send_message(struct op *op, const void *args)
 {
 	const struct send_args *a = args;
 	struct direct_draft draft = {
-		.username = a->user, .content = a->message, .client_message_id = a->client_message_id,
+		.username = a->user, .content = a->message,
+		.client_message_id = a->client_message_id,
 	};
 	const char *wrong;
 
-	if (a->media.p != NULL && !messenger_media(a->media, &op->arena, &draft.attachments, &wrong)) {
+	if (a->media.p != NULL &&
+	    !messenger_media(a->media, &op->arena, &draft.attachments, &wrong)) {
 		op_fail(op, ERR_INVALID, "media", wrong);
 		return;
 	}
@@ -328,8 +334,10 @@ static const struct api_event events[] = {
 	EVENT_ROW("fetch-unread-chats-count", user_schema, user_args, fetch_unread_count,
 	          "Failed to count the chats"),
 	EVENT_ROW("read-chat", chat_schema, chat_args, read_chat, "Failed to read the chat"),
-	EVENT_ROW("send-message", send_schema, send_args, send_message, "Failed to send the message"),
-	EVENT_ROW("wait-for-user", user_schema, user_args, wait_for_user, "Failed to wait for the user"),
+	EVENT_ROW("send-message", send_schema, send_args, send_message,
+	          "Failed to send the message"),
+	EVENT_ROW("wait-for-user", user_schema, user_args, wait_for_user,
+	          "Failed to wait for the user"),
 	EVENT_ROW("stop-waiting-for-user", user_schema, user_args, stop_waiting,
 	          "Failed to stop waiting for the user"),
 	{ 0 }

@@ -1,4 +1,5 @@
-/* How the messenger API says things. People are called by their usernames; only direct rooms are told of. */
+/* How the messenger API says things. People are called by their usernames;
+ * only direct rooms are told of. */
 #include "worker/api/messenger_shape.h"
 
 #include "common/clock.h"
@@ -16,13 +17,14 @@ static bool is_link(struct str url)
 	if (!str_starts(url, scheme) || url.len == scheme.len || url.len > URL_MAX)
 		return false;
 	for (size_t i = 0; i < url.len; i++)
-		if ((unsigned char)url.p[i] <= ' ' || url.p[i] == '"' || url.p[i] == '\\' || url.p[i] == 0x7f)
+		if ((unsigned char)url.p[i] <= ' ' || url.p[i] == '"' || url.p[i] == '\\' ||
+		    url.p[i] == 0x7f)
 			return false;
 	return true;
 }
 
-/* What a link ends in, without its query; the whole of it if that is nothing. Of a long one the beginning: it is
- * stored twice, beside the link. */
+/* What a link ends in, without its query; the whole of it if that is nothing. Of a long one
+ * the beginning: it is stored twice, beside the link. */
 static struct str file_name(struct str url)
 {
 	struct str rest = url, path = str_cut(&rest, '?');
@@ -39,7 +41,8 @@ static struct str file_name(struct str url)
 	return name;
 }
 
-/* The attachment that a link is stored as. Nobody has looked at what is behind it: its size is not known. */
+/* The attachment that a link is stored as. Nobody has looked at what is behind it:
+ * its size is not known. */
 static struct str link_json(struct arena *a, struct str url)
 {
 	struct buf json = { 0 };
@@ -71,7 +74,8 @@ static struct str upload_of(struct str url)
 	return upload_id_valid(id) ? id : STR_NONE;
 }
 
-bool messenger_media(struct str media, struct arena *a, struct strs *attachments, const char **wrong)
+bool messenger_media(struct str media, struct arena *a, struct strs *attachments,
+                     const char **wrong)
 {
 	struct str *list = arena_alloc(a, MEDIA_MAX * sizeof(*list));
 	struct json_iter it = json_iter(media);
@@ -156,7 +160,8 @@ static void say_unread(struct json_out *j, int64_t unread, struct str sender)
 	json_close(j, '}');
 }
 
-/* The count first: should the connection break between the two, it is said again, the chat is not. */
+/* The count first: should the connection break between the two, it is said again,
+ * the chat is not. */
 static unsigned say_chat(struct json_out *j, const struct feed_event *e, unsigned nth)
 {
 	if (e->kind != ROOM_DIRECT || nth > 1)

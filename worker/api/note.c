@@ -1,4 +1,5 @@
-/* Refusals that tell of guessing or haste, in the log: who, what, from where; never what was shown. */
+/* Refusals that tell of guessing or haste, in the log: who, what, from where;
+ * never what was shown. */
 #include "common/log_line.h"
 #include "worker/api/door.h"
 #include "worker/net/conn.h"
@@ -36,7 +37,8 @@ void note_refusal(const struct op *op, const struct fault *fault)
 	buf_fini(&line);
 }
 
-void note_request(const struct op *op, const char *route, const struct conn *c, const struct fault *fault)
+void note_request(const struct op *op, const char *route, const struct conn *c,
+                  const struct fault *fault)
 {
 	struct buf line = { 0 };
 	if (!is_noted(fault) || !log_may(LOG_REFUSALS))

@@ -1,5 +1,5 @@
-/* The notifications API (docs/notifications.md): plain WebSockets that tell a user what happens in all their
- * rooms. What clients do goes over REST (rest_rooms.c). */
+/* The notifications API (docs/notifications.md): plain WebSockets that tell a user what happens in
+ * all their rooms. What clients do goes over REST (rest_rooms.c). */
 #include "worker/api/api.h"
 #include "worker/api/notifications_shape.h"
 

@@ -1,5 +1,5 @@
-/* How the notifications API says things (docs/notifications.md): pure functions from domain structs to its
- * JSON. */
+/* How the notifications API says things (docs/notifications.md): pure functions from domain
+ * structs to its JSON. */
 #ifndef CONFAB_NOTIFICATIONS_SHAPE_H
 #define CONFAB_NOTIFICATIONS_SHAPE_H
 

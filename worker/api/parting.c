@@ -1,5 +1,5 @@
-/* Partings: Redis is told that a session's socket is over. What it could not be told while it was away is kept
- * until it is there: a session whose end is never told would live for ever. */
+/* Partings: Redis is told that a session's socket is over. What it could not be told while it was
+ * away is kept until it is there: a session whose end is never told would live for ever. */
 #include "worker/api/parting.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* The door for plain WebSockets: JSON texts to a client who only listens.
  *
- * An upgrade is granted at once, but the answer is kept back (conn_cork) until the client is known and hears
- * all its rooms: what happens after it sees its socket open, it hears. Who is refused sees it open too, with
- * one last message and a close. What clients send is counted and ignored. */
+ * An upgrade is granted at once, but the answer is kept back (conn_cork) until the client is known
+ * and hears all its rooms: what happens after it sees its socket open, it hears. Who is refused
+ * sees it open too, with one last message and a close. What clients send is counted and ignored. */
 #include "worker/api/door.h"
 
 #include <stdlib.h>
@@ -23,7 +23,8 @@ struct place {
 	struct api_counts *counts;
 };
 
-/* One client. Its link: in `all`; in `slow`, to be closed at the end of the turn; in `dying`, over. */
+/* One client. Its link: in `all`; in `slow`, to be closed at the end of the turn;
+ * in `dying`, over. */
 struct plain {
 	struct peer peer;            /* the user's id is its own copy */
 	struct conn *conn;           /* NULL once it is over; its deadline is that of silence */
@@ -182,7 +183,8 @@ static void on_expired(struct expiry *e)
 	dismiss(CONTAINER_OF(e, struct plain, expiry), ERR_UNAUTHENTICATED);
 }
 
-/* A reader that does not keep up is closed at the end of the turn, for members may be being told just now. */
+/* A reader that does not keep up is closed at the end of the turn, for members may be
+ * being told just now. */
 static void push(struct plain *p, struct batch *b, uint32_t from, uint32_t to)
 {
 	bool slow = outq_is_slow(&p->conn->out, to - from, &p->slow_ms);

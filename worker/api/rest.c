@@ -1,5 +1,6 @@
-/* The REST door: a request becomes a row's handler, an op's answer its response. The order of refusals:
- * path (404, unless files.c has it), method (405), token (401), media type (415), body (413, 400), fields (422). */
+/* The REST door: a request becomes a row's handler, an op's answer its response. The order
+ * of refusals: path (404, unless files.c has it), method (405), token (401), media type (415), body
+ * (413, 400), fields (422). */
 #include "worker/api/door.h"
 
 #include <sodium.h>
@@ -45,7 +46,8 @@ static bool has_field(const struct fault *fault)
 static void request_replied(struct op *op, struct str json)
 {
 	count(op, op->status);
-	http_answer(op->asker, op->status, op->type != NULL ? op->type : "application/json", json, NULL);
+	http_answer(op->asker, op->status, op->type != NULL ? op->type : "application/json", json,
+	            NULL);
 }
 
 void rest_refuse(struct op *op, const struct fault *fault)
@@ -71,7 +73,8 @@ void rest_refuse(struct op *op, const struct fault *fault)
 	json_close(&j, '}');
 	json_close(&j, '}');
 	if (fault->code == ERR_RATE)
-		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", fault->retry_after_s > 0 ? fault->retry_after_s : 1);
+		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n",
+		         fault->retry_after_s > 0 ? fault->retry_after_s : 1);
 	if (fault->code == ERR_UNAVAILABLE)
 		snprintf(retry, sizeof(retry), "Retry-After: 1\r\n");
 	http_answer(op->asker, err_status(fault->code), "application/json", buf_view(&body), retry);
@@ -131,7 +134,8 @@ static bool method_fits(const struct api_route *route, struct str method)
 	return str_eq(want, method) || (str_eqz(method, "HEAD") && str_eqz(want, "GET"));
 }
 
-/* The row for this request; NULL with *allow empty: no such path, or naming the methods there are. */
+/* The row for this request; NULL with *allow empty: no such path, or naming the methods
+ * there are. */
 static const struct api_route *find_route(struct str method, struct str path, struct buf *allow)
 {
 	for (size_t i = 0; api_routes[i] != NULL; i++) {
@@ -158,7 +162,8 @@ static enum err is_malformed(struct str name, struct fault *why)
 
 static enum err put_path(struct op *op, const struct visit *v, struct fault *why)
 {
-	struct str pattern = without_last_slash(path_of(v->route)), path = without_last_slash(v->path);
+	struct str pattern = without_last_slash(path_of(v->route));
+	struct str path = without_last_slash(v->path);
 	while (pattern.len > 0) {
 		struct str name = str_cut(&pattern, '/'), raw = str_cut(&path, '/');
 		bool ok = true;
@@ -167,7 +172,8 @@ static enum err put_path(struct op *op, const struct visit *v, struct fault *why
 		struct str text = percent_decode(&op->arena, raw, false, &ok);
 		if (!ok)
 			return is_malformed(str_from(name, 1), why);
-		enum err e = schema_put_text(v->route->schema, str_from(name, 1), text, &op->arena, v->args, why);
+		enum err e = schema_put_text(v->route->schema, str_from(name, 1), text, &op->arena,
+		                             v->args, why);
 		if (e != ERR_OK)
 			return e;
 	}
@@ -191,7 +197,8 @@ static enum err put_query(struct op *op, const struct visit *v, struct fault *wh
 			continue;
 		if (pair == QUERY_MALFORMED)
 			return is_malformed(name, why);
-		enum err e = schema_put_text(v->route->schema, name, text, &op->arena, v->args, why);
+		enum err e =
+			schema_put_text(v->route->schema, name, text, &op->arena, v->args, why);
 		if (e != ERR_OK)
 			return e;
 	}
@@ -204,15 +211,18 @@ static bool has_body(const struct api_route *route)
 	return !str_eqz(method, "GET") && !str_eqz(method, "DELETE");
 }
 
-/* Whatever the row takes of it, it is an object. No body at all will do where nothing in it is required. */
+/* Whatever the row takes of it, it is an object. No body at all will do where nothing
+ * in it is required. */
 static enum err put_body(struct op *op, const struct visit *v, struct str body, struct fault *why)
 {
 	struct str value = STR("{}");
-	const bool good = body.len == 0 || (json_valid(body, &value) && json_type(value) == JSON_OBJECT);
+	const bool good =
+		body.len == 0 || (json_valid(body, &value) && json_type(value) == JSON_OBJECT);
 	if (good && v->route->schema == NULL)
 		return ERR_OK;
 	value = arena_str(&op->arena, value);
-	enum err e = good ? schema_decode(v->route->schema, value, &op->arena, v->args, why) : ERR_BAD_JSON;
+	enum err e = good ? schema_decode(v->route->schema, value, &op->arena, v->args, why)
+	                  : ERR_BAD_JSON;
 	if (!good || (e != ERR_OK && body.len == 0))
 		*why = (struct fault){ .code = ERR_BAD_JSON };
 	return e != ERR_OK ? why->code : ERR_OK;
@@ -262,7 +272,9 @@ static void on_body(struct request *r, struct str body)
 
 static void on_unreadable(struct request *r, unsigned status)
 {
-	const enum err e = status == 413 ? ERR_TOO_LARGE : status == 408 ? ERR_TIMEOUT : ERR_BAD_REQUEST;
+	const enum err e = status == 413   ? ERR_TOO_LARGE
+	                   : status == 408 ? ERR_TIMEOUT
+	                                   : ERR_BAD_REQUEST;
 	op_fail(r->owner, e, NULL, NULL);
 }
 
@@ -288,7 +300,9 @@ static bool is_json(const struct head *h)
 
 static struct str shown_token(struct op *op, const struct head *h)
 {
-	const struct handshake shown = { .auth = STR("{}"), .authorization = head_field(h, "authorization") };
+	const struct handshake shown = {
+		.auth = STR("{}"), .authorization = head_field(h, "authorization"),
+	};
 	return api_token(op, &shown);
 }
 
@@ -349,7 +363,8 @@ static void refuse(struct request *r, const struct buf *allow)
 	}
 	char extra[100];
 	snprintf(extra, sizeof(extra), "Allow: %.*s\r\n", STR_ARG(buf_view(allow)));
-	http_answer(r, 405, "application/json", STR("{\"message\":\"Method not allowed\",\"errors\":{}}"), extra);
+	http_answer(r, 405, "application/json",
+	            STR("{\"message\":\"Method not allowed\",\"errors\":{}}"), extra);
 }
 
 void rest_head(struct request *r, const struct head *h)

@@ -42,7 +42,8 @@ static void put_user(struct json_out *j, const struct user *u)
 	json_close(j, '}');
 }
 
-/* With a very long image a token would be more than can be shown in a header: then it goes without. */
+/* With a very long image a token would be more than can be shown in a header:
+ * then it goes without. */
 static enum err issue(struct op *op, const struct user *u, struct str *token)
 {
 	const int64_t now_s = clock_wall_ms() / 1000;

@@ -1,5 +1,5 @@
-/* What Prometheus reads (text exposition format 0.0.4; docs/operations.md): what each worker of this host
- * counts, whichever of them answers. */
+/* What Prometheus reads (text exposition format 0.0.4; docs/operations.md): what each worker
+ * of this host counts, whichever of them answers. */
 #include <stdio.h>
 
 #include "common/metrics.h"
@@ -28,7 +28,9 @@ static const char *api_label(unsigned i)
 
 static const char *class_label(unsigned i)
 {
-	static const char *const classes[METRIC_CLASSES] = { NULL, NULL, "2xx", "3xx", "4xx", "5xx" };
+	static const char *const classes[METRIC_CLASSES] = {
+		NULL, NULL, "2xx", "3xx", "4xx", "5xx",
+	};
 	return classes[i];
 }
 

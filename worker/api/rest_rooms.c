@@ -1,13 +1,13 @@
-/* The REST of the notifications API (docs/notifications.md): making rooms, posting, inviting and leaving,
- * which others are notified of, and reading. */
+/* The REST of the notifications API (docs/notifications.md): making rooms, posting, inviting and
+ * leaving, which others are notified of, and reading. */
 #include "worker/api/api.h"
 #include "worker/api/notifications_shape.h"
 #include "worker/api/page.h"
 #include "worker/domain/message.h"
 
 enum {
-	LIST_MAX = 1000, POSTS_MAX = 100, POSTS_DEFAULT = 50, ROOM_NAME_MAX = 64, CONTENT_MAX = 2000,
-	CLIENT_ID_MAX = 64,
+	LIST_MAX = 1000, POSTS_MAX = 100, POSTS_DEFAULT = 50, ROOM_NAME_MAX = 64,
+	CONTENT_MAX = 2000, CLIENT_ID_MAX = 64,
 };
 
 /* --- Arguments --- */
@@ -41,7 +41,8 @@ static const struct field leave_schema[] = { ROOM_ID(room_args), { 0 } };
 static const struct field post_schema[] = {
 	ROOM_ID(post_args),
 	FIELD(post_args, content, F_STR, .min = 1, .max = CONTENT_MAX, .required = true),
-	FIELD_AS(post_args, client_message_id, "clientMessageId", F_STR, .min = 1, .max = CLIENT_ID_MAX),
+	FIELD_AS(post_args, client_message_id, "clientMessageId", F_STR, .min = 1,
+	         .max = CLIENT_ID_MAX),
 	{ 0 }
 };
 static const struct field posts_schema[] = {
@@ -53,8 +54,8 @@ static const struct field posts_schema[] = {
 
 /* --- Refusals --- */
 
-/* The domain blames its `room` for what a client calls `roomId`; and it forbids nothing here but to write
- * to somebody who is gone. */
+/* The domain blames its `room` for what a client calls `roomId`; and it forbids nothing here but
+ * to write to somebody who is gone. */
 static bool room_refused(struct op *op, const struct fault *fault)
 {
 	if (fault->code == ERR_FORBIDDEN) {

@@ -1,5 +1,5 @@
-/* How the service does (docs/channels.md): what each worker of this host counts, and how much there is
- * in Redis; without Redis, what is known without it. */
+/* How the service does (docs/channels.md): what each worker of this host counts, and how much there
+ * is in Redis; without Redis, what is known without it. */
 #include "common/metrics.h"
 #include "worker/api/api.h"
 #include "worker/domain/totals.h"
@@ -41,7 +41,8 @@ static void put_reason(struct json_out *j, const char *reason, uint64_t n)
 		json_put_int(j, reason, (int64_t)n);
 }
 
-static void put_reasons(struct json_out *j, const char *key, const struct metrics *page, unsigned first)
+static void put_reasons(struct json_out *j, const char *key, const struct metrics *page,
+                        unsigned first)
 {
 	json_key(j, key);
 	json_open(j, '{');

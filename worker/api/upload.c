@@ -1,6 +1,6 @@
-/* The door for files. What comes is checked and written as it comes, so that little of it is kept in memory; the
- * token and the space there is are looked at before a byte of it is read. What is asked for is sent as fast as
- * the client takes it, a piece at a time. */
+/* The door for files. What comes is checked and written as it comes, so that little of it is kept
+ * in memory; the token and the space there is are looked at before a byte of it is read.
+ * What is asked for is sent as fast as the client takes it, a piece at a time. */
 #include "worker/domain/upload.h"
 
 #include <stdio.h>
@@ -75,7 +75,8 @@ static enum err begin_part(struct receipt *in, struct fault *why)
 	return ERR_INVALID;
 }
 
-static enum err take_event(struct receipt *in, enum multipart_event event, struct str data, struct fault *why)
+static enum err take_event(struct receipt *in, enum multipart_event event, struct str data,
+                           struct fault *why)
 {
 	switch (event) {
 	case MULTIPART_PART:
@@ -85,7 +86,10 @@ static enum err take_event(struct receipt *in, enum multipart_event event, struc
 	case MULTIPART_END:
 		return in->in_file ? upload_end(in->upload, why) : ERR_OK;
 	case MULTIPART_BAD:
-		*why = (struct fault){ .code = ERR_BAD_REQUEST, .detail = STR("The body is not multipart/form-data") };
+		*why = (struct fault){
+			.code = ERR_BAD_REQUEST,
+			.detail = STR("The body is not multipart/form-data"),
+		};
 		return ERR_BAD_REQUEST;
 	default:
 		in->over |= event == MULTIPART_OVER;
@@ -137,7 +141,9 @@ static void on_piece(struct request *r, struct str bytes)
 
 static void on_unreadable(struct request *r, unsigned status)
 {
-	const enum err e = status == 413 ? ERR_TOO_LARGE : status == 408 ? ERR_TIMEOUT : ERR_BAD_REQUEST;
+	const enum err e = status == 413   ? ERR_TOO_LARGE
+	                   : status == 408 ? ERR_TIMEOUT
+	                                   : ERR_BAD_REQUEST;
 	const struct fault why = { .code = e };
 	end_badly(r, &why);
 }
@@ -174,7 +180,9 @@ static void kept(struct op *op, const void *result)
 static void on_whole(struct request *r, struct str content UNUSED)
 {
 	struct receipt *in = r->owner;
-	struct fault why = { .code = ERR_BAD_REQUEST, .detail = STR("The body is not multipart/form-data") };
+	struct fault why = {
+		.code = ERR_BAD_REQUEST, .detail = STR("The body is not multipart/form-data"),
+	};
 	if (in->over && upload_count(in->upload) == 0)
 		why = (struct fault){ ERR_INVALID, STR("file"), STR("is required"), 0 };
 	if (!in->over || upload_count(in->upload) == 0) {
@@ -237,19 +245,23 @@ static bool has_body(const struct head *h)
 
 static void refuse_method(struct request *r, const char *allow)
 {
-	http_answer(r, 405, "application/json", STR("{\"message\":\"Method not allowed\",\"errors\":{}}"), allow);
+	http_answer(r, 405, "application/json",
+	            STR("{\"message\":\"Method not allowed\",\"errors\":{}}"), allow);
 }
 
 /* The request that waits for its user; its body is refused here where its head says enough. */
 static void receive(struct request *r, const struct head *h)
 {
 	struct op *op = op_new(services, &asker, r, NULL);
-	struct handshake shown = { .auth = STR("{}"), .authorization = head_field(h, "authorization") };
+	struct handshake shown = {
+		.auth = STR("{}"), .authorization = head_field(h, "authorization"),
+	};
 	struct announced *body = arena_alloc(&op->arena, sizeof(*body));
 	struct str token = arena_str(&op->arena, api_token(op, &shown));
 	struct claims claims;
 	enum err e = api_verify(op, token, &claims);
-	if (e == ERR_OK && (!has_body(h) || !multipart_init(&body->multipart, head_field(h, "content-type"))))
+	if (e == ERR_OK &&
+	    (!has_body(h) || !multipart_init(&body->multipart, head_field(h, "content-type"))))
 		e = ERR_MEDIA_TYPE;
 	if (e == ERR_OK && h->body == BODY_LENGTH && h->length > most())
 		e = ERR_TOO_LARGE;
@@ -304,7 +316,8 @@ static void on_left(struct request *r)
 	sending_free(r->owner);
 }
 
-/* The next piece. A file that is shorter than it was ends the connection, for its length was said. */
+/* The next piece. A file that is shorter than it was ends the connection,
+ * for its length was said. */
 static void send_more(struct request *r)
 {
 	static char piece[PIECE];
@@ -333,7 +346,8 @@ static bool read_range(struct str text, uint64_t size, uint64_t *first, uint64_t
 	rest = str_trim(rest);
 	*first = *last = size;
 	return (from.len > 0 || rest.len > 0) && (from.len == 0 || str_u64(from, first)) &&
-	       (rest.len == 0 || str_u64(rest, last)) && (from.len == 0 || rest.len == 0 || *first <= *last);
+	       (rest.len == 0 || str_u64(rest, last)) &&
+	       (from.len == 0 || rest.len == 0 || *first <= *last);
 }
 
 enum ranged { WHOLE, PART, UNSATISFIABLE };
@@ -388,7 +402,8 @@ static void put_extended(struct buf *out, struct str text)
 /* Nothing that a browser finds in a file may run, whatever it takes the file for. */
 static void put_headers(struct buf *out, const struct kept_file *file, struct str tag)
 {
-	buf_printf(out, "ETag: %.*s\r\nCache-Control: private, max-age=31536000, immutable\r\n", STR_ARG(tag));
+	buf_printf(out, "ETag: %.*s\r\nCache-Control: private, max-age=31536000, immutable\r\n",
+	           STR_ARG(tag));
 	buf_z(out, "Accept-Ranges: bytes\r\nX-Content-Type-Options: nosniff\r\n"
 	           "Content-Security-Policy: default-src 'none'; sandbox\r\n");
 	buf_printf(out, "Content-Disposition: %s; filename=\"%.*s\"; filename*=UTF-8''",
@@ -418,8 +433,9 @@ static void answer(struct op *op, const struct kept_file *file, int fd, uint64_t
 		status = 304;
 	put_headers(&extra, file, tag);
 	if (status == 206)
-		buf_printf(&extra, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)from,
-		           (unsigned long long)end - 1, (unsigned long long)size);
+		buf_printf(&extra, "Content-Range: bytes %llu-%llu/%llu\r\n",
+		           (unsigned long long)from, (unsigned long long)end - 1,
+		           (unsigned long long)size);
 	if (status == 416)
 		buf_printf(&extra, "Content-Range: bytes */%llu\r\n", (unsigned long long)size);
 	buf_char(&extra, '\0');
