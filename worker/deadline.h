@@ -1,5 +1,5 @@
-/* Time-outs by the thousand: every list has one interval, so appending keeps it sorted, and setting or
- * clearing a deadline is O(1). One libevent timer serves them all. */
+/* Time-outs by the thousand: every list has one interval, so appending keeps it sorted, and setting
+ * or clearing a deadline is O(1). One libevent timer serves them all. */
 #ifndef CONFAB_DEADLINE_H
 #define CONFAB_DEADLINE_H
 

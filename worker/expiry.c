@@ -11,7 +11,8 @@ static struct list *slot_of(struct expiries *all, int64_t s)
 	return &all->slots[(uint64_t)s % EXPIRY_SLOTS];
 }
 
-/* One that is not due is in the slot of another second if the clock was put back just before it was set. */
+/* One that is not due is in the slot of another second if the clock was put back just
+ * before it was set. */
 static void expire_slot(struct expiries *all, struct list *slot, int64_t now)
 {
 	struct list due;

@@ -10,7 +10,8 @@ static const struct mount socketio = { "/socket.io/", &socketio_upper, &mounts_e
 static const struct mount messenger = { "/ws/", &socketio_upper, &mounts_engine, NULL };
 
 const struct http_service mounts[] = {
-	{ "/socket.io/socket.io.", files_head, NULL },       /* the client, as Socket.IO servers have it */
+	/* The client, as Socket.IO servers have it. */
+	{ "/socket.io/socket.io.", files_head, NULL },
 	{ "/socket.io/", engine_head, &socketio },
 	{ "/ws/", engine_head, &messenger },
 	{ "/room/websocket/", plain_head, NULL },

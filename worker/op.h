@@ -1,5 +1,5 @@
-/* One request in flight: who asked, how to answer, and the memory it may use meanwhile. It ends by exactly
- * one op_reply or op_fail; if the asker dies first, the answer is dropped. */
+/* One request in flight: who asked, how to answer, and the memory it may use meanwhile. It ends by
+ * exactly one op_reply or op_fail; if the asker dies first, the answer is dropped. */
 #ifndef CONFAB_OP_H
 #define CONFAB_OP_H
 
@@ -44,16 +44,17 @@ struct op {
 	struct list link;    /* among the asker's ops */
 	const void *api;     /* the struct api it came through, if any (api/api.h) … */
 	const void *row;     /* … and what its door keeps of it (events.c, rest.c) */
-	struct str ack;      /* Socket.IO: id of the acknowledgement asked for, in the arena; or STR_NONE */
+	struct str ack;      /* Socket.IO: id for the acknowledgement, in the arena; or STR_NONE */
 	struct str user;     /* id of the acting user, in the arena; or STR_NONE */
 	struct str claimed;  /* who somebody without proof says to be, for the log; or STR_NONE */
-	struct str session, take;    /* the socket's recoverable session and its count; or STR_NONE */
+	struct str session, take;    /* the recoverable session and its count; or STR_NONE */
 	unsigned status;     /* HTTP status of a good answer; 200 */
 	const char *type;    /* HTTP: what it is, if not JSON; or NULL */
 	struct strs blobs;   /* Socket.IO: binary attachments of the answer */
 	size_t kept;         /* Socket.IO: bytes of the event that it may keep */
 	op_fn *then;         /* the API's continuation, set by the domain verb it called */
-	/* Looks at a failure before the asker does; true: it took over. Cleared before it is called. */
+	/* Looks at a failure before the asker does; true: it took over.
+	 * Cleared before it is called. */
 	bool (*caught)(struct op *op, const struct fault *fault);
 	const void *state;   /* whatever the verb under way must remember, in the arena */
 	const void *held;    /* what it keeps until it ends (api.c) … */

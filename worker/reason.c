@@ -39,6 +39,6 @@ bool reason_is_logged(enum reason r)
 
 void reason_log(enum reason r, const struct buf *line)
 {
-	log_write(reason_is_fault(r) ? LOG_INFO : LOG_DEBUG, "%.*s ended: %s", STR_ARG(buf_view(line)),
-	          reason_text(r));
+	log_write(reason_is_fault(r) ? LOG_INFO : LOG_DEBUG, "%.*s ended: %s",
+	          STR_ARG(buf_view(line)), reason_text(r));
 }

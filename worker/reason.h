@@ -1,4 +1,5 @@
-/* Why a connection, a client or a socket ended: one enum for the log, the counters and the client. */
+/* Why a connection, a client or a socket ended: one enum for the log,
+ * the counters and the client. */
 #ifndef CONFAB_REASON_H
 #define CONFAB_REASON_H
 

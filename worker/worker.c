@@ -27,7 +27,10 @@
 #include "worker/socketio/socket.h"
 #include "worker/store/call.h"
 
-enum { BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100, PATIENCE_MS = 1000, TRIM_CONNS = 100 };
+enum {
+	BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100,
+	PATIENCE_MS = 1000, TRIM_CONNS = 100,
+};
 
 struct worker {
 	const struct inheritance *in;
@@ -59,13 +62,15 @@ static struct worker *the_worker;    /* for callbacks that have no context of th
 
 static void tell_master(struct worker *w, enum chan_type type, int32_t number)
 {
-	const struct chan_message m = { .type = type, .from = w->in->index, .number = number, .fd = -1 };
+	const struct chan_message m = {
+		.type = type, .from = w->in->index, .number = number, .fd = -1,
+	};
 	if (!chan_send(w->in->master, &m) && errno != EAGAIN)
 		w->quitting = true;      /* the master is gone */
 }
 
-/* What a rush of connections used for a moment lies between what they keep, where the allocator would hold
- * it for ever: once a rush is over, whole free pages go back to the system. */
+/* What a rush of connections used for a moment lies between what they keep, where the allocator
+ * would hold it for ever: once a rush is over, whole free pages go back to the system. */
 static void give_back(struct worker *w)
 {
 	size_t now = w->net.n_conns, before = w->trimmed_conns;
@@ -161,7 +166,8 @@ static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
 		struct sockaddr_storage from;
 		socklen_t len = sizeof(from);
 		from.ss_family = AF_UNSPEC;
-		int peer = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int peer =
+			accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (peer >= 0) {
 			admit(w, peer, listener, &from);
 			continue;
@@ -200,14 +206,15 @@ static void on_drain(struct deadline *d)
 	deadline_set(&w->drain_list, d);
 }
 
-/* Stops accepting (the sockets stay the master's: a successor finds what waits on them), then closes
- * transports at a pace, so that clients come back spread out. */
+/* Stops accepting (the sockets stay the master's: a successor finds what waits on them),
+ * then closes transports at a pace, so that clients come back spread out. */
 static void start_draining(struct worker *w)
 {
 	if (w->draining)
 		return;
 	w->draining = true;
-	log_info("draining %llu clients", (unsigned long long)(w->engine.n_sessions + plain_counts()->n));
+	log_info("draining %llu clients",
+	         (unsigned long long)(w->engine.n_sessions + plain_counts()->n));
 	watch_listeners(w, false);
 	deadline_set(&w->drain_list, &w->drain);
 }
@@ -232,7 +239,8 @@ static void on_inbox(evutil_socket_t fd, short what UNUSED, void *arg)
 	struct chan_message m;
 	int n;
 	while ((n = chan_recv(fd, &m, &w->message)) > 0) {
-		if (m.type == CHAN_CONN && m.fd >= 0 && m.number >= 0 && m.number < (int)conf.n_listens)
+		if (m.type == CHAN_CONN && m.fd >= 0 && m.number >= 0 &&
+		    m.number < (int)conf.n_listens)
 			take_over(w, m.fd, (unsigned)m.number, m.bytes);
 		else if (m.fd >= 0)
 			close(m.fd);
@@ -412,7 +420,8 @@ static bool load_keys(struct worker *w)
 static void listen_by_name(struct worker *w)
 {
 	static char feed[64];
-	int n = snprintf(feed, sizeof(feed), "worker:%s.%u.%u", w->in->host, w->in->index, w->in->generation);
+	int n = snprintf(feed, sizeof(feed), "worker:%s.%u.%u", w->in->host, w->in->index,
+	                 w->in->generation);
 	struct str name = { feed, (size_t)n };
 	w->services.worker = str_from(name, sizeof("worker:") - 1);
 	hub_listen(w->services.hub, name);
@@ -425,7 +434,9 @@ static void wire(struct worker *w)
 	deadlines_init(&w->deadlines, w->base);
 	net_init(&w->net, w->base, &w->deadlines);
 	w->net.http = &w->http;
-	w->gate = (struct gate){ .connects = in->connects, .addresses = in->addresses, .worker = in->index };
+	w->gate = (struct gate){
+		.connects = in->connects, .addresses = in->addresses, .worker = in->index,
+	};
 	w->net.gate = &w->gate;
 	w->net.ws = ws_new();
 	w->net.hand_over = hand_over;
@@ -463,8 +474,8 @@ static void watch(struct worker *w)
 {
 	static const int ending[] = { SIGTERM, SIGINT, SIGQUIT };
 	for (unsigned i = 0; i < conf.n_listens; i++)
-		w->listeners[i] = event_new(w->base, w->in->listeners[i], EV_READ | EV_PERSIST, on_listener,
-		                            &w->listeners[i]);
+		w->listeners[i] = event_new(w->base, w->in->listeners[i], EV_READ | EV_PERSIST,
+		                            on_listener, &w->listeners[i]);
 	w->inbox = event_new(w->base, w->in->inbox, EV_READ | EV_PERSIST, on_inbox, w);
 	event_add(w->inbox, NULL);
 	for (size_t i = 0; i < COUNT_OF(ending); i++) {
