@@ -18,15 +18,15 @@ local WORKERS_CHUNK = 10     -- expired workers swept in one call
 local SESSIONS_CHUNK = 500   -- sessions of a dead worker given their TTL in one call
 local PRESENCE_CHUNK = 1000  -- users of a dead worker taken from it in one call
 local TELL_CHUNK = 500       -- users told to be offline in one call
-local FEEDS_CHUNK = 5000     -- feeds whose last entry is asked for in one command; Lua's stack bears 7,000
-local FEEDS_BYTES = 1000000  -- of feeds_since's answer, the last entry apart: a quarter of queue-hard
+local FEEDS_CHUNK = 5000     -- feeds whose last entry one command asks for; Lua's stack bears 7,000
+local FEEDS_BYTES = 1000000  -- of feeds_since's answer, last entry apart: a quarter of queue-hard
 local FEED_PIECE = 64        -- entries of a log read in one command
 local TRIM_CHUNK = 100       -- messages beyond history_max deleted by one post
 local TRIM_SCAN = 1000       -- keys looked at in one call for rooms that are to be trimmed
 local LOG_MAX = { room = '1000', user = '100', pres = '10000' }
 local LOG_LINGERS = 600      -- seconds that the log of a removed room can still be read
 local LEAVING_MS = 5000      -- how long a user without a socket stays online
-local AWAY_MS = 3000         -- without leases for longer, it was Redis or all masters that were away
+local AWAY_MS = 3000         -- without leases for longer, Redis or all masters were away
 local UNLEASED_MS = 10000    -- how long the users of a worker count that has no lease yet
 
 -- What nothing else would bound: lists that are told whole, or walked when somebody connects.
@@ -36,7 +36,7 @@ local MOST = {
 	channels = 10000,        -- a user makes: they stay when all have left
 	members = 100000,        -- of a room
 	files = 10000,           -- a user has uploaded
-	reactions = 200,         -- to a message: a page shows those of 100, and of what these reply to …
+	reactions = 200,         -- to a message: a page has those of 100 and of what they answer …
 	own_reactions = 20,      -- … by one user
 	users = 1000,            -- of a lobby's room
 }
@@ -170,7 +170,9 @@ local function feeds_last(feeds)
 	local last = {}
 	for from = 1, #feeds, FEEDS_CHUNK do
 		local keys = {}
-		for i = from, math.min(from + FEEDS_CHUNK - 1, #feeds) do keys[#keys + 1] = feeds[i] .. ':last' end
+		for i = from, math.min(from + FEEDS_CHUNK - 1, #feeds) do
+			keys[#keys + 1] = feeds[i] .. ':last'
+		end
 		for _, id in ipairs(redis.call('MGET', unpack(keys))) do last[#last + 1] = id end
 	end
 	return last
@@ -178,9 +180,9 @@ end
 
 -- Limits
 
--- Passwords are tried `limit` times a minute: wrong:SUBJECT has the times of the last of these, and the
--- oldest decides. A try counts before it is compared, or many at once would all be let through; a right
--- one is given back.
+-- Passwords are tried `limit` times a minute: wrong:SUBJECT has the times of the last of these, and
+-- the oldest decides. A try counts before it is compared, or many at once would all be let through;
+-- a right one is given back.
 local passwords = {}
 
 function passwords.check(subject, limit)
@@ -189,7 +191,8 @@ function passwords.check(subject, limit)
 	local oldest = tonumber(redis.call('LINDEX', 'wrong:' .. subject, limit - 1) or 0)
 	local now = now_ms()
 	local left = oldest + WRONG_MS - now
-	-- Those that are still to come were before the clock was put back: nobody waits until it is there again.
+	-- Those that are still to come were before the clock was put back: nobody waits
+	-- until it is there again.
 	if left > 0 and oldest <= now then refuse('RATE', text(math.ceil(left / 1000))) end
 end
 
@@ -212,7 +215,8 @@ end
 
 local function check_most(what, n, whose)
 	if n > MOST[what] then
-		refuse('FULL', whose .. ' ' .. text(MOST[what]) .. ' ' .. what:gsub('^.*_', '') .. ', which is the most')
+		refuse('FULL', whose .. ' ' .. text(MOST[what]) .. ' ' .. what:gsub('^.*_', '') ..
+			', which is the most')
 	end
 end
 
@@ -223,7 +227,8 @@ local function guarded(verb)
 	return function(_, args)
 		local ok, reply = pcall(verb, unpack(args))
 		if ok then return reply end
-		-- Refusals and errors of Redis begin with a word in capitals, a mistake of ours does not.
+		-- Refusals and errors of Redis begin with a word in capitals,
+		-- a mistake of ours does not.
 		if type(reply) == 'table' then reply = reply.err end
 		return redis.error_reply(reply:find('^%u+ ') and reply or 'ERR ' .. reply)
 	end

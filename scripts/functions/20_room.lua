@@ -1,10 +1,10 @@
 -- Rooms: groups, channels, and direct rooms of two.
 --
--- room:ID is a hash: kind, name, status, owner, hash (of the password), created, posts, attached ('1'
--- once a message had attachments), and for direct rooms a and b, the two it is of. room:ID:members is a
--- zset by the clock of joining, as are user:ID:rooms and user:ID:directs, the same seen from the user;
--- rooms:public by the clock of making. room:ID:read holds per user the number of posts that are not news
--- to them: unread = posts - read.
+-- room:ID is a hash: kind, name, status, owner, hash (of the password), created, posts, attached
+-- ('1' once a message had attachments), and for direct rooms a and b, the two it is of.
+-- room:ID:members is a zset by the clock of joining, as are user:ID:rooms and user:ID:directs,
+-- the same seen from the user; rooms:public by the clock of making. room:ID:read holds per user
+-- the number of posts that are not news to them: unread = posts - read.
 --
 -- `want` is the kind of room a caller's API means: "channel" (groups and channels), "direct", or ""
 -- for any. A user's own feed tells of what the user did, too (actor = the user): each of their
@@ -185,7 +185,8 @@ writes('room_create', function(creator, kind, name, status, hash, ...)
 	if named and redis.call('EXISTS', named) == 1 then refuse('TAKEN', 'name: is taken') end
 	rooms_check(creator, kind, 'You are in')
 	if named then
-		check_most('channels', (redis.call('HGET', user_key(creator), 'made') or 0) + 1, 'You have made')
+		check_most('channels', (redis.call('HGET', user_key(creator), 'made') or 0) + 1,
+			'You have made')
 		redis.call('HINCRBY', user_key(creator), 'made', 1)
 	end
 	table.insert(members, 1, creator)
@@ -309,7 +310,8 @@ end)
 local function members_after(r, after, limit)
 	if not after:find('^%d*$') then refuse('INVALID', 'after: is not a value of next') end
 	limit = tonumber(limit)
-	local found, ids = rooms_after({ r.key .. ':members' }, after == '' and '0' or after, limit + 1), {}
+	local found = rooms_after({ r.key .. ':members' }, after == '' and '0' or after, limit + 1)
+	local ids = {}
 	for i = 1, math.min(limit, #found) do ids[i] = found[i][2] end
 	return ids, #found > limit and text(found[limit][1]) or ''
 end
@@ -368,8 +370,8 @@ end
 -- publishes: room:ID "joined" (one, if any was added), then user:ID "added" for each added (oneself
 --   too)
 -- errors: NOROOM room; INVALID room (direct); NOTMEMBER room; FORBIDDEN room (oneself, not a public
---   channel); INVALID users (none; unknown user X); NOUSER user, USERDELETED user; FULL (the room has
---   too many members, or one of them is in too many rooms)
+--   channel); INVALID users (none; unknown user X); NOUSER user, USERDELETED user; FULL (the room
+--   has too many members, or one of them is in too many rooms)
 local function room_add(user, room, ...)
 	local r, ids = room_wanted(room, ''), { ... }
 	user_acting(user)

@@ -1,10 +1,10 @@
 -- Uploads: files that users put on the server, and what refers to them.
 --
--- upload:ID is a hash: user, size (bytes), created (ms), json (the Attachment as clients see it), refs
--- (how many messages refer to it; forwards count). `uploads:idle` is a zset of those without any, by the
--- ms since when; `uploads:going` one of those that Redis has forgotten and whose files are still to be
--- removed, by the ms at which that is tried again. `uploads` is the sum of all sizes, the field
--- `uploaded` of user:ID that of a user's, `files` their number.
+-- upload:ID is a hash: user, size (bytes), created (ms), json (the Attachment as clients see it),
+-- refs (how many messages refer to it; forwards count). `uploads:idle` is a zset of those without
+-- any, by the ms since when; `uploads:going` one of those that Redis has forgotten and whose files
+-- are still to be removed, by the ms at which that is tried again. `uploads` is the sum of all
+-- sizes, the field `uploaded` of user:ID that of a user's, `files` their number.
 
 local UPLOAD_IDLE_MS = 86400000      -- how long a file is kept without a message
 local UPLOAD_AGAIN_MS = 60000        -- after that, somebody else may try to remove it
@@ -20,26 +20,30 @@ local function upload_check(user, user_quota, quota, bytes, n)
 	local mine = redis.call('HMGET', user_key(user), 'uploaded', 'files')
 	-- However small: each takes its place in a directory, and in Redis.
 	if (mine[2] or 0) + n > MOST.files then
-		refuse('NOSPACE', 'You have ' .. text(MOST.files) .. ' files, which is the most; ' ..
-			'old ones go when no message has them')
+		refuse('NOSPACE', 'You have ' .. text(MOST.files) ..
+			' files, which is the most; ' .. 'old ones go when no message has them')
 	end
 	if user_quota > 0 and (mine[1] or 0) + bytes > user_quota then
-		refuse('NOSPACE', 'Your files have no more space; old ones go when no message has them')
+		refuse('NOSPACE',
+			'Your files have no more space; old ones go when no message has them')
 	end
 	if quota > 0 and (redis.call('GET', 'uploads') or 0) + bytes > quota then
 		refuse('NOSPACE', 'There is no space left for uploads')
 	end
 end
 
--- What a message is to have attached, one a line: an upload of its author's by id, or an object that is stored
--- as it is. A JSON array, or nil for none.
+-- What a message is to have attached, one a line: an upload of its author's by id, or an object
+-- that is stored as it is. A JSON array, or nil for none.
 local function attachments_json(user, lines)
 	if lines == '' then return nil end
 	local out = {}
 	for one in lines:gmatch('[^\n]+') do
 		if one:sub(1, 1) ~= '{' then
-			local f = is_upload(one) and redis.call('HMGET', upload_key(one), 'user', 'json') or {}
-			if f[1] ~= user then refuse('INVALID', 'attachments: name an unknown upload') end
+			local f = is_upload(one) and
+				redis.call('HMGET', upload_key(one), 'user', 'json') or {}
+			if f[1] ~= user then
+				refuse('INVALID', 'attachments: name an unknown upload')
+			end
 			one = f[2]
 		end
 		out[#out + 1] = one
@@ -86,8 +90,8 @@ writes('upload_store', function(user, user_quota, quota, ...)
 	for i = 2, #files, 3 do bytes = bytes + files[i] end
 	upload_check(user, user_quota, quota, bytes, #files / 3)
 	for i = 1, #files, 3 do
-		redis.call('HSET', upload_key(files[i]), 'user', user, 'size', files[i + 1], 'created', now,
-			'json', files[i + 2], 'refs', '0')
+		redis.call('HSET', upload_key(files[i]), 'user', user, 'size', files[i + 1],
+			'created', now, 'json', files[i + 2], 'refs', '0')
 		redis.call('ZADD', 'uploads:idle', now, files[i])
 	end
 	redis.call('HINCRBY', user_key(user), 'uploaded', text(bytes))
@@ -119,8 +123,8 @@ local function upload_forget(id, now)
 	redis.call('DECRBY', 'uploads', f[2])
 end
 
--- Which files are to be removed: those that no message has referred to for a day, which are unknown from now
--- on, and those of which nobody has said since that they are gone.
+-- Which files are to be removed: those that no message has referred to for a day, which are unknown
+-- from now on, and those of which nobody has said since that they are gone.
 -- keys: uploads:idle, uploads:going, upload:ID, user:ID, uploads
 -- args: limit
 -- reply: id…
@@ -128,12 +132,13 @@ end
 -- errors: none
 writes('uploads_due', function(limit)
 	local now = now_ms()
-	local due = redis.call('ZRANGE', 'uploads:going', '-inf', text(now), 'BYSCORE', 'LIMIT', 0, limit)
+	local due = redis.call('ZRANGE', 'uploads:going', '-inf', text(now),
+		'BYSCORE', 'LIMIT', 0, limit)
 	for _, id in ipairs(due) do
 		redis.call('ZADD', 'uploads:going', text(now + UPLOAD_AGAIN_MS), id)
 	end
-	local idle = redis.call('ZRANGE', 'uploads:idle', '-inf', text(now - UPLOAD_IDLE_MS), 'BYSCORE',
-		'LIMIT', 0, limit - #due)
+	local idle = redis.call('ZRANGE', 'uploads:idle', '-inf', text(now - UPLOAD_IDLE_MS),
+		'BYSCORE', 'LIMIT', 0, limit - #due)
 	for _, id in ipairs(idle) do
 		upload_forget(id, now)
 		due[#due + 1] = id

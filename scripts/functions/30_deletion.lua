@@ -1,11 +1,12 @@
--- Deletion of accounts, rooms and old messages: marked in one call, done in chunks that survive a restart.
+-- Deletion of accounts, rooms and old messages: marked in one call, done in chunks
+-- that survive a restart.
 --
 -- `deleting` and `purging` are sets of the users and rooms with work left. What is done is no
 -- longer listed (user:ID:rooms, room:ID:messages), and leaves the list in the call that does it.
 --
--- A post trims its own room. When less is kept than before (`history-max`, what workers said last; 0 =
--- all), rooms in which nobody posts have to be trimmed too: `trimming` is there until all of them are,
--- and says how far the search for them has come.
+-- A post trims its own room. When less is kept than before (`history-max`, what workers said last;
+-- 0 = all), rooms in which nobody posts have to be trimmed too: `trimming` is there until all
+-- of them are, and says how far the search for them has come.
 
 -- Leaves up to ROOMS_CHUNK rooms; returns how many are left.
 local function account_leave_some(user)
@@ -26,8 +27,9 @@ local function account_leave_some(user)
 	return left
 end
 
--- Deletes the keys of the oldest `n` messages of a room. `r` is the record of a room that goes on without
--- them, nil for one that is gone: what the members of a direct one have not read of them is no news any more.
+-- Deletes the keys of the oldest `n` messages of a room. `r` is the record of a room that goes on
+-- without them, nil for one that is gone: what the members of a direct one have not read of them
+-- is no news any more.
 local function messages_drop(room, n, r)
 	local list = room_key(room) .. ':messages'
 	local direct = r and r.kind == 'direct'
@@ -90,7 +92,8 @@ local function history_trim_some(from)
 	end
 end
 
--- One chunk of one account, of one room, and of the rooms that are to be trimmed; true if there is more to do.
+-- One chunk of one account, of one room, and of the rooms that are to be trimmed;
+-- true if there is more to do.
 local function deletion_step()
 	local user = redis.call('SRANDMEMBER', 'deleting')
 	if user then account_leave_some(user) end

@@ -63,9 +63,9 @@ local function message_json(m, r, known, nested)
 	local original = m.reply and not nested and message_load(m.reply)
 	local reply_to = original and message_json(original, r, known, true)
 	local reactions = m.deleted and '[]' or m.reactions or reactions_json(m, known)
-	return '{"id":' .. literal(m.id) .. ',"room":' .. literal(m.room) .. ',"kind":"' .. r.kind ..
-		'","author":{"id":' .. json(author.id) .. ',"username":' .. json(author.username) ..
-		',"name":' .. json(author.name) ..
+	return '{"id":' .. literal(m.id) .. ',"room":' .. literal(m.room) ..
+		',"kind":"' .. r.kind .. '","author":{"id":' .. json(author.id) ..
+		',"username":' .. json(author.username) .. ',"name":' .. json(author.name) ..
 		optional('image', author.image and author.image ~= '' and json(author.image)) ..
 		'}' .. recipient_json(m, r, known) ..
 		',"content":' .. json(m.deleted and DELETED_CONTENT or m.content) ..
@@ -73,7 +73,8 @@ local function message_json(m, r, known, nested)
 		optional('deletedAt', m.deleted) ..
 		optional('replyToId', m.reply and json(m.reply)) .. optional('replyTo', reply_to) ..
 		optional('attachments', not m.deleted and m.attachments) ..
-		optional('reactions', reactions ~= '[]' and reactions) .. optional('read', m.read and 'true') .. '}'
+		optional('reactions', reactions ~= '[]' and reactions) ..
+		optional('read', m.read and 'true') .. '}'
 end
 
 -- A message of a room that the user is in.
@@ -105,8 +106,8 @@ local function message_sent(user, cid, want)
 	return m, r
 end
 
--- Takes one from the user's bucket: `burst` at most, `rate` come back a second. Where the clock was put back,
--- one comes at once, and with it the new time.
+-- Takes one from the user's bucket: `burst` at most, `rate` come back a second. Where the clock was
+-- put back, one comes at once, and with it the new time.
 local function take_token(u, rate, burst, now)
 	rate, burst = tonumber(rate) or 0, tonumber(burst) or 0
 	if rate <= 0 then return end
@@ -186,7 +187,8 @@ local function message_send(r, m, known, cid, history_max, log_max, original)
 	if r.kind == 'direct' then
 		rest = rest .. ',"unread":' .. unread_by(r, other_id(r, m.author))
 	end
-	publish(r.key, event_json(original and 'forwarded' or 'message', r.id, r.kind, m.author, rest),
+	publish(r.key,
+		event_json(original and 'forwarded' or 'message', r.id, r.kind, m.author, rest),
 		(tonumber(log_max) or 0) > 0 and log_max or nil, clock)
 	return posted
 end
@@ -195,13 +197,15 @@ end
 -- keys: message:ID, room:ID, room:ID:messages, room:ID:read, user:ID, user:ID:sent:CID, clock; with
 --   attachments: upload:ID, uploads:idle
 -- args: user room want content replyTo attachments client_message_id rate burst history_max log_max
---   ("" = none for replyTo, attachments, client_message_id; attachments: one a line, an id of an upload of
---   the user's or a JSON object; rate, history_max 0 = off; log_max 0 = as worker_hello said)
+--   ("" = none for replyTo, attachments, client_message_id; attachments: one a line, an id of an
+--   upload of the user's or a JSON object; rate, history_max 0 = off; log_max 0 = as worker_hello
+--   said)
 -- reply: message
 -- publishes: room:ID "message" (of a direct room: with how many are unread by the recipient)
 -- errors: INVALID clientMessageId (its message is in a room of another kind); NOMESSAGE message (it
 --   is gone); NOUSER user; USERDELETED user; NOROOM room; NOTMEMBER room; FORBIDDEN room (the other
---   of a direct room is deleted); INVALID replyTo; MSGDELETED replyTo; INVALID attachments; RATE seconds
+--   of a direct room is deleted); INVALID replyTo; MSGDELETED replyTo; INVALID attachments;
+--   RATE seconds
 writes('message_post', function(user, room, want, content, reply, attachments, cid, rate, burst,
 		history_max, log_max)
 	local known = {}
@@ -273,8 +277,8 @@ end
 -- args: user message room want emoji
 -- reply: reaction, "1" if it is new else "0"
 -- publishes: room:ID "reacted" if new
--- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; INVALID emoji (empty);
---   FULL (too many reactions to it, or of the user's)
+-- errors: NOROOM room; NOTMEMBER room; NOMESSAGE message; MSGDELETED message; INVALID emoji
+--   (empty); FULL (too many reactions to it, or of the user's)
 writes('message_react', function(user, message, room, want, emoji)
 	local m, r = message_entered(user, message, room, want)
 	if m.deleted then refuse('MSGDELETED', 'message') end
@@ -380,8 +384,8 @@ reads('message_page', function(user, room, want, page, limit)
 	return add_messages({ text(redis.call('ZCARD', list)) }, ids, #ids, r)
 end)
 
--- Up to `limit` messages of a room that came before one, which may be gone by now, in brief, and how to go on;
--- no room is an empty one.
+-- Up to `limit` messages of a room that came before one, which may be gone by now, in brief,
+-- and how to go on; no room is an empty one.
 local function page_before(r, before, limit)
 	local clock = before ~= '' and id_clock(before)
 	if before ~= '' and not clock then refuse('INVALID', 'before: is not a message') end

@@ -90,7 +90,8 @@ writes('message_read', function(user, message, origin)
 	redis.call('HSET', m.key, 'read', '1')
 	redis.call('HINCRBY', r.key .. ':read', user, 1)
 	publish(r.key, event_json('read', r.id, r.kind, user, ',"username":' .. json(u.username) ..
-		',"messageId":' .. literal(m.id) .. ',"peer":' .. json(user_load(m.author).username) ..
+		',"messageId":' .. literal(m.id) ..
+		',"peer":' .. json(user_load(m.author).username) ..
 		',"unread":' .. unread_by(r, user) .. ',"origin":' .. json(origin)))
 	return { '1' }
 end)

@@ -1,7 +1,7 @@
 -- Posts: a room's messages, fetched to be read.
 
--- What was said before a message, newest first. In a group or a channel nothing is news to the reader
--- then, whichever page it was; in a direct room chats are read one by one (message_read).
+-- What was said before a message, newest first. In a group or a channel nothing is news to the
+-- reader then, whichever page it was; in a direct room chats are read one by one (message_read).
 -- keys: room:ID, room:ID:members, room:ID:read, room:ID:messages, message:ID, user:ID
 -- args: user room before("" = from the newest) limit
 -- reply: next ("" at the end, else the value for before), message… (without reactions and

@@ -203,8 +203,8 @@ end
 -- The last messages of the rooms that have a name and were most recently active, 50 of them, found
 -- among the 1,000 that the user joined last. Where messages are long there are fewer: each room has
 -- its share of `bytes`, and of what those before it left.
--- keys: user:ID:rooms, user:ID:directs, room:ID, room:ID:last, room:ID:messages, message:ID, user:ID,
---   epoch, clock
+-- keys: user:ID:rooms, user:ID:directs, room:ID, room:ID:last, room:ID:messages, message:ID,
+--   user:ID, epoch, clock
 -- args: user each(messages of a room) bytes
 -- reply: clock ("<epoch>-<clock>": from where to hear these rooms), then per room name, id, how
 --   many messages, and of each four: id, username, createdAt, text as JSON; oldest first

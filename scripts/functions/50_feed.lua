@@ -12,8 +12,8 @@ local function entry_before(x, y)
 	return x.clock < y.clock
 end
 
--- The next entry of a log, nil after its last. Read in pieces that grow: entries may be large, and those of
--- other feeds may come first.
+-- The next entry of a log, nil after its last. Read in pieces that grow: entries may be large, and
+-- those of other feeds may come first.
 local function feed_next(f, upto)
 	if f.at == #f.piece then
 		if f.done then return nil end
@@ -26,7 +26,8 @@ local function feed_next(f, upto)
 	local e = f.piece[f.at]
 	local at = parse_stamp(e[1], 'log')
 	f.since = e[1]
-	return { feed = f.feed, id = e[1], prev = e[2][2], event = e[2][4], epoch = at.epoch, clock = at.clock }
+	return { feed = f.feed, id = e[1], prev = e[2][2], event = e[2][4],
+		epoch = at.epoch, clock = at.clock }
 end
 
 -- Puts a feed among the open ones, which are sorted: the one with the earliest head is the last.
@@ -34,12 +35,17 @@ local function feeds_put(open, f)
 	local low, high = 1, #open + 1
 	while low < high do
 		local middle = math.floor((low + high) / 2)
-		if entry_before(f.head, open[middle].head) then low = middle + 1 else high = middle end
+		if entry_before(f.head, open[middle].head) then
+			low = middle + 1
+		else
+			high = middle
+		end
 	end
 	table.insert(open, low, f)
 end
 
--- Those of these feeds, a list of { feed, since }, that have something new, each with the first of it, `head`.
+-- Those of these feeds, a list of { feed, since }, that have something new, each with
+-- the first of it, `head`.
 local function feeds_open(feeds, upto)
 	local names, open = {}, {}
 	for i, f in ipairs(feeds) do names[i] = f.feed end
@@ -47,7 +53,8 @@ local function feeds_open(feeds, upto)
 	for i, last in ipairs(feeds_last(names)) do
 		local f = feeds[i]
 		if last and entry_before(f.since, parse_stamp(last, 'last')) then
-			f = { feed = f.feed, since = f.since.text, last = last, piece = {}, at = 0, n = 1 }
+			f = { feed = f.feed, since = f.since.text, last = last,
+				piece = {}, at = 0, n = 1 }
 			f.head = feed_next(f, upto)
 			if f.head then feeds_put(open, f) end
 		end
@@ -64,7 +71,8 @@ local function feeds_take(open, upto)
 	return e
 end
 
--- The entries of several feeds in (since, upto], in clock order overall; fewer than `limit` where they are large.
+-- The entries of several feeds in (since, upto], in clock order overall; fewer than `limit`
+-- where they are large.
 -- keys: clock, epoch, FEED:log, FEED:last
 -- args: upto("0" = now, else "<epoch>-<clock>") limit then pairs feed since("0-0" = all)
 -- reply: upto used ("<epoch>-<clock>"), "1" if there is more else "0", then per entry four: feed,
@@ -81,7 +89,8 @@ reads('feeds_since', function(upto, limit, ...)
 	parse_stamp(upto, 'upto')
 	local wanted = {}
 	for i = 1, #feeds, 2 do
-		wanted[#wanted + 1] = { feed = feeds[i], since = parse_stamp(feeds[i + 1] or '', 'since') }
+		wanted[#wanted + 1] =
+			{ feed = feeds[i], since = parse_stamp(feeds[i + 1] or '', 'since') }
 	end
 	local open, reply, n, bytes = feeds_open(wanted, upto), { upto, '0' }, 0, 0
 	while #open > 0 and n < limit and bytes < FEEDS_BYTES do

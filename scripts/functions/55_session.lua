@@ -1,16 +1,19 @@
--- Sessions: what a Socket.IO client needs to come back as if it had never been away, at any worker and
--- after any kind of death.
+-- Sessions: what a Socket.IO client needs to come back as if it had never been away, at any worker
+-- and after any kind of death.
 --
--- session:PID is a hash: user, api, sid, worker (who serves it, or did last), take (how often it was
--- taken up), window (for how many ms it may be taken up again), and f:FEED per feed it follows, the
--- clock from where (of presence:…, a user who is waited for: as of when the state was told). While its
--- socket lives it has no TTL; worker:NAME:sessions names those that get one when the worker is swept.
+-- session:PID is a hash: user, api, sid, worker (who serves it, or did last), take (how often it
+-- was taken up), window (for how many ms it may be taken up again), and f:FEED per feed it follows,
+-- the clock from where (of presence:…, a user who is waited for: as of when the state was told).
+-- While its socket lives it has no TTL; worker:NAME:sessions names those that get one when
+-- the worker is swept.
 
--- What a worker says last can arrive after it was swept. So one without a lease gets one here, which
--- nobody renews if it is dead; to worker_lease a living one is still new.
+-- What a worker says last can arrive after it was swept. So one without a lease gets one here,
+-- which nobody renews if it is dead; to worker_lease a living one is still new.
 local function worker_expect(name)
 	local ends = text(now_ms() + UNLEASED_MS)
-	if redis.call('ZADD', 'workers', 'NX', ends, name) == 1 then redis.call('SADD', 'unleased', name) end
+	if redis.call('ZADD', 'workers', 'NX', ends, name) == 1 then
+		redis.call('SADD', 'unleased', name)
+	end
 end
 
 local function session_key(pid) return 'session:' .. escaped(pid) end
@@ -31,17 +34,19 @@ local function is_kept(at)
 	return at.epoch == epoch - 1 and at.clock <= start
 end
 
--- Whether the logs of all these feeds, a list of { feed, since }, still have what came after. Most rooms
--- are silent most of the time: their last entry says enough.
+-- Whether the logs of all these feeds, a list of { feed, since }, still have what came after.
+-- Most rooms are silent most of the time: their last entry says enough.
 local function logs_reach_back(feeds)
 	local names = {}
 	for i, f in ipairs(feeds) do names[i] = f.feed end
 	for i, last in ipairs(feeds_last(names)) do
 		local f = feeds[i]
 		if last and entry_before(f.since, stamp_of(last)) then
-			local first = redis.call('XRANGE', f.feed .. ':log', '(' .. f.since.text, '+',
-				'COUNT', 1)[1]
-			if not first or entry_before(f.since, stamp_of(first[2][2])) then return false end
+			local first = redis.call('XRANGE', f.feed .. ':log',
+				'(' .. f.since.text, '+', 'COUNT', 1)[1]
+			if not first or entry_before(f.since, stamp_of(first[2][2])) then
+				return false
+			end
 		end
 	end
 	return true
@@ -82,7 +87,8 @@ local FOLLOWED = {
 	direct = { 'direct' }, channel = { 'group' }, any = { 'group', 'direct' }, [''] = {}
 }
 
--- Calls `each` with every room that is heard by its members alone, and the clock at which this one joined.
+-- Calls `each` with every room that is heard by its members alone, and the clock at
+-- which this one joined.
 local function rooms_followed(user, follow, each)
 	for _, kind in ipairs(FOLLOWED[follow]) do
 		local list = redis.call('ZRANGE', rooms_of(user, kind), 0, -1, 'WITHSCORES')
@@ -90,8 +96,9 @@ local function rooms_followed(user, follow, each)
 	end
 end
 
--- Adds those rooms: from `since`, or from where the user joined later. A clock does not say in which
--- epoch it was; one before the start of this is taken for the last one's, where `since` may lie.
+-- Adds those rooms: from `since`, or from where the user joined later. A clock does not say
+-- in which epoch it was; one before the start of this is taken for the last one's,
+-- where `since` may lie.
 local function feeds_followed(feeds, h, follow, since)
 	local now = redis.call('MGET', 'epoch', 'epoch:start')
 	local epoch, start = tonumber(now[1] or 1), tonumber(now[2] or 0)
@@ -123,8 +130,8 @@ local function hash_of(key)
 	return h
 end
 
--- Takes up a session for `who`; the worker that had it is told, in case it has not noticed. One that
--- lacks a feed that its API follows by now is not taken up.
+-- Takes up a session for `who`; the worker that had it is told, in case it has not noticed.
+-- One that lacks a feed that its API follows by now is not taken up.
 local function session_resume(pid, offset, who)
 	local key = session_key(pid)
 	local h = hash_of(key)
@@ -138,7 +145,8 @@ local function session_resume(pid, offset, who)
 	redis.call('PERSIST', key)
 	redis.call('SREM', sessions_of(h.worker), pid)
 	redis.call('SADD', sessions_of(who.worker), pid)
-	redis.call('PUBLISH', 'worker:' .. h.worker, '{"type":"resumed","feed":' .. json(who.feed) ..
+	redis.call('PUBLISH', 'worker:' .. h.worker,
+		'{"type":"resumed","feed":' .. json(who.feed) ..
 		',"session":' .. json(pid) .. ',"take":' .. text(take) .. '}')
 	local reply = { pid, h.sid, text(take), '1' }
 	for _, f in ipairs(feeds) do
@@ -148,8 +156,8 @@ local function session_resume(pid, offset, who)
 	return reply
 end
 
--- A new session, which begins now. The rooms that members hear are not stored: the user's own list of
--- them stays right.
+-- A new session, which begins now. The rooms that members hear are not stored: the user's own list
+-- of them stays right.
 local function session_begin(pid, sid, window, now, who)
 	local key, reply = session_key(pid), { pid, sid, '1', '0' }
 	redis.call('HSET', key, 'user', who.user, 'api', who.api, 'sid', sid, 'worker', who.worker,
@@ -168,14 +176,15 @@ local function session_begin(pid, sid, window, now, who)
 end
 
 -- Who bears this token comes by a socket: user_enter, and the session it had, or a new one.
--- keys: those of user_enter; session:PID, worker:NAME:sessions, FEED:log and FEED:last of the feeds it
---   followed, user:ID:rooms, user:ID:directs, workers, unleased
--- args: those of user_enter, then pid("" = none) offset("" = none) api worker new_pid new_sid window_ms
+-- keys: those of user_enter; session:PID, worker:NAME:sessions, FEED:log and FEED:last of the feeds
+--   it followed, user:ID:rooms, user:ID:directs, workers, unleased
+-- args: those of user_enter, then pid("" = none) offset("" = none) api worker new_pid new_sid
+--   window_ms
 --   follow("" | "direct" | "channel" | "any": the rooms that members hear without joining them)
 --   also("" or a logged feed to follow besides)
--- reply: user, clock, feed, pid, sid, take, "1" if it was recovered else "0", then pairs feed since: of a
---   new session without the user's own, which is heard from clock on; a feed "presence:…" has no log, and
---   its state as of since is what the client knows
+-- reply: user, clock, feed, pid, sid, take, "1" if it was recovered else "0", then pairs
+--   feed since: of a new session without the user's own, which is heard from clock on; a feed
+--   "presence:…" has no log, and its state as of since is what the client knows
 -- publishes: worker:NAME "resumed" to the worker that had it
 -- errors: those of user_enter; INVALID follow
 writes('user_connect', function(id, name, username, image, email, provision, fallback,
@@ -184,7 +193,9 @@ writes('user_connect', function(id, name, username, image, email, provision, fal
 	if not FOLLOWED[follow] then refuse('INVALID', 'follow: is not direct, channel or any') end
 	local entered = user_enter(id, name, username, image, email, provision, fallback)
 	local clock, feed = entered[2], entered[3]
-	local who = { user = id, feed = feed, api = api, worker = worker, follow = follow, also = also }
+	local who = {
+		user = id, feed = feed, api = api, worker = worker, follow = follow, also = also
+	}
 	worker_expect(worker)
 	local session = pid ~= '' and session_resume(pid, offset, who) or
 		session_begin(new_pid, new_sid, window, clock, who)
@@ -198,10 +209,11 @@ local function is_taken(key, take)
 	return redis.call('HGET', key, 'take') == take
 end
 
--- Forgets the rooms that the user has left, when there are more of them than those the user is in: who joins and
--- leaves all the time would else make the session ever larger.
+-- Forgets the rooms that the user has left, when there are more of them than those the user is in:
+-- who joins and leaves all the time would else make the session ever larger.
 local function session_tidy(key, user)
-	local rooms = redis.call('ZCARD', rooms_of(user, 'group')) + redis.call('ZCARD', rooms_of(user, 'direct'))
+	local rooms = redis.call('ZCARD', rooms_of(user, 'group')) +
+		redis.call('ZCARD', rooms_of(user, 'direct'))
 	if redis.call('HLEN', key) <= 2 * rooms + 64 then return end
 	for _, field in ipairs(redis.call('HKEYS', key)) do
 		local feed = field:match('^f:(.*)$')
@@ -209,8 +221,8 @@ local function session_tidy(key, user)
 	end
 end
 
--- room_enter for a socket: from now on its session follows the room. A room joined again is followed from
--- where it was.
+-- room_enter for a socket: from now on its session follows the room. A room joined again is
+-- followed from where it was.
 -- keys: those of room_enter; session:PID, user:ID:rooms, user:ID:directs
 -- args: user room want pid take
 -- reply: that of room_enter
@@ -219,7 +231,8 @@ end
 writes('room_follow', function(user, room, want, pid, take)
 	local entered = room_enter(user, room, want)
 	local key = session_key(pid)
-	if is_taken(key, take) and redis.call('HSETNX', key, 'f:' .. room_key(room), entered[1]) == 1 then
+	if is_taken(key, take) and
+			redis.call('HSETNX', key, 'f:' .. room_key(room), entered[1]) == 1 then
 		session_tidy(key, user)
 	end
 	return entered

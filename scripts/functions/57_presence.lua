@@ -1,12 +1,12 @@
 -- Presence: who is online, as told to those who wait for a user, and, while few are, to everybody.
 --
--- A user is online who has a socket on any worker (user:ID:workers), and for LEAVING_MS after the last one
--- (`leaving`, by the ms at which it is told): who comes back by then has not been away. `online` is the
--- set of all of them; user:ID has the clock of the last change, `presence`. worker:NAME:users says who is
--- to be taken from a worker that is swept.
+-- A user is online who has a socket on any worker (user:ID:workers), and for LEAVING_MS after
+-- the last one (`leaving`, by the ms at which it is told): who comes back by then has not been
+-- away. `online` is the set of all of them; user:ID has the clock of the last change, `presence`.
+-- worker:NAME:users says who is to be taken from a worker that is swept.
 --
--- presence:ID is a state channel: what is told there says as of when, and is kept nowhere. `presence` has
--- a log.
+-- presence:ID is a state channel: what is told there says as of when, and is kept nowhere.
+-- `presence` has a log.
 
 local function workers_of(id) return user_key(id) .. ':workers' end
 local function users_of(worker) return 'worker:' .. worker .. ':users' end
@@ -22,7 +22,8 @@ local function presence_event(type, id, username, rest)
 end
 
 local function presence_state(online, id, username, at)
-	return presence_event(online and 'online' or 'offline', id, username, ',"clock":"' .. at .. '"')
+	return presence_event(online and 'online' or 'offline', id, username,
+		',"clock":"' .. at .. '"')
 end
 
 -- Tells that a user came or goes, who is in `online` either way.
@@ -54,11 +55,13 @@ local function presence_go(id, worker, now)
 end
 
 -- First sockets of users on a worker opened, and last ones closed. Said again, it changes nothing.
--- keys: user:ID, user:ID:workers, worker:NAME:users, online, leaving, workers, unleased, clock, epoch
--- args: worker limit(announced to all while no more than that are online) n, then n ids of those who come,
---   then those of those who go; 7,000 in all at most, for Lua's stack
+-- keys: user:ID, user:ID:workers, worker:NAME:users, online, leaving, workers,
+--   unleased, clock, epoch
+-- args: worker limit(announced to all while no more than that are online) n, then n ids of those
+--   who come, then those of those who go; 7,000 in all at most, for Lua's stack
 -- reply: count of ids
--- publishes: presence:ID "online", presence "came", for each who was offline; nothing of unknown users
+-- publishes: presence:ID "online", presence "came", for each who was offline;
+--   nothing of unknown users
 -- errors: INVALID n
 writes('presence_update', function(worker, limit, n, ...)
 	local ids = { ... }
@@ -74,18 +77,20 @@ writes('presence_update', function(worker, limit, n, ...)
 	return { text(#ids) }
 end)
 
--- Who is to leave later than LEAVING_MS from now has been away since before the clock was put back: that time
--- begins again.
+-- Who is to leave later than LEAVING_MS from now has been away since before the clock was put back:
+-- that time begins again.
 local function leaving_hasten(now, most)
 	local ends = text(now + LEAVING_MS)
-	for _, id in ipairs(redis.call('ZRANGE', 'leaving', '(' .. ends, '+inf', 'BYSCORE', 'LIMIT', 0, most)) do
+	for _, id in ipairs(redis.call('ZRANGE', 'leaving', '(' .. ends, '+inf',
+			'BYSCORE', 'LIMIT', 0, most)) do
 		redis.call('ZADD', 'leaving', ends, id)
 	end
 end
 
 -- Those who have been away for LEAVING_MS are offline.
 -- keys: leaving, online, user:ID, clock, epoch
--- args: limit(announced to all while no more than that were online) most("" or not given: TELL_CHUNK)
+-- args: limit(announced to all while no more than that were online) most("" or
+--   not given: TELL_CHUNK)
 -- reply: count of those now offline, "1" if there are more of them else "0"
 -- publishes: presence:ID "offline", presence "went", for each; nothing of unknown users
 -- errors: none
@@ -111,7 +116,9 @@ end)
 -- publishes: nothing
 -- errors: none
 reads('presence_read', function(feed)
-	local id = feed:sub(10):gsub('%%(%x%x)', function(hex) return string.char(tonumber(hex, 16)) end)
+	local id = feed:sub(10):gsub('%%(%x%x)', function(hex)
+		return string.char(tonumber(hex, 16))
+	end)
 	local u = redis.call('HMGET', user_key(id), 'username', 'presence')
 	if not u[1] or not u[2] then return { '' } end
 	return { presence_state(redis.call('SISMEMBER', 'online', id) == 1, id, u[1], u[2]) }
@@ -120,8 +127,8 @@ end)
 -- A socket waits for a user: from now on its session knows of it.
 -- keys: user:name:NAME, user:ID, online, session:PID, clock, epoch
 -- args: username (any case) pid("" = none) take
--- reply: id, feed ("presence:ID", ID escaped), "1" if online else "0", clock ("<epoch>-<clock>", now),
---   username as its bearer spells it
+-- reply: id, feed ("presence:ID", ID escaped), "1" if online else "0", clock ("<epoch>-<clock>",
+--   now), username as its bearer spells it
 -- publishes: nothing
 -- errors: NOUSER user (deleted ones too)
 writes('user_wait', function(username, pid, take)

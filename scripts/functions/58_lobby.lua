@@ -1,10 +1,10 @@
 -- The lobby: rooms of people without accounts, who are there while they are logged in.
 --
--- lobby:NAME is a hash: per user's name "CLOCK SID WORKER", when they came, by which socket of which
--- worker; it goes with its last. worker:NAME:lobby, a set of "ROOM NAME SID", says who is to be logged
--- out when that worker is swept. Names of rooms and users are letters and digits: there is nothing to
--- escape in them. lobby:NAME is a state channel, too: what is told there says as of when, and is kept
--- nowhere.
+-- lobby:NAME is a hash: per user's name "CLOCK SID WORKER", when they came, by which socket
+-- of which worker; it goes with its last. worker:NAME:lobby, a set of "ROOM NAME SID", says who is
+-- to be logged out when that worker is swept. Names of rooms and users are letters and digits:
+-- there is nothing to escape in them. lobby:NAME is a state channel, too: what is told there says
+-- as of when, and is kept nowhere.
 
 local LOBBY_CHUNK = 500      -- users of a dead worker logged out in one call
 
@@ -84,8 +84,8 @@ local function lobby_sweep(worker)
 	return #places < LOBBY_CHUNK
 end
 
--- A socket logs in. Once more by the same socket is no news: a worker says so again when it can't know
--- whether it is known.
+-- A socket logs in. Once more by the same socket is no news: a worker says so again when it can't
+-- know whether it is known.
 -- keys: lobby:NAME, worker:NAME:lobby, workers, unleased, clock, epoch
 -- args: worker sid name room
 -- reply: clock ("<epoch>-<clock>") as of which these are the users: JSON array
@@ -99,7 +99,8 @@ writes('lobby_login', function(worker, sid, name, room)
 	if not holder then
 		check_most('users', redis.call('HLEN', lobby_key(room)) + 1, 'This room has')
 		worker_expect(worker)
-		redis.call('HSET', lobby_key(room), name, text(tick()) .. ' ' .. sid .. ' ' .. worker)
+		redis.call('HSET', lobby_key(room), name,
+			text(tick()) .. ' ' .. sid .. ' ' .. worker)
 		redis.call('SADD', lobby_of(worker), room .. ' ' .. name .. ' ' .. sid)
 		lobby_tell(room, { name }, {})
 	end

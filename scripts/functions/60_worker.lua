@@ -1,13 +1,13 @@
 -- Workers: their leases, the epoch, and the work that goes on in the background.
 --
--- `workers` is a zset of names by the ms at which their leases end, 0 for those that are swept in part;
--- `leased` the ms of the last worker_lease; `unleased` a set of those that were given theirs by what they
--- said (worker_expect).
+-- `workers` is a zset of names by the ms at which their leases end, 0 for those that are swept in
+-- part; `leased` the ms of the last worker_lease; `unleased` a set of those that were given theirs
+-- by what they said (worker_expect).
 
 -- A worker (re)connected to Redis. On a run id that is not the stored one a new epoch begins.
 -- keys: runid, epoch, epoch:start, clock, log-max:room, log-max:user, history-max, trimming
--- args: run_id [room_log_max user_log_max [history_max]]   (stored for all who publish; "" or not given, and
---   of the logs "0": as they are; history_max 0 = all messages are kept)
+-- args: run_id [room_log_max user_log_max [history_max]] (stored for all who publish; "" or not
+--   given, and of the logs "0": as they are; history_max 0 = all messages are kept)
 -- reply: epoch, clock now, clock at which this epoch began (decimal texts)
 -- publishes: nothing
 -- errors: none
@@ -26,8 +26,8 @@ writes('worker_hello', function(run_id, room_log_max, user_log_max, history_max)
 	return { epoch[1], now, epoch[2] }
 end)
 
--- What a worker leaves behind, a chunk of each; true when that was all. Until then the worker keeps a
--- place among the leases, one that is long over, so that whoever comes next goes on.
+-- What a worker leaves behind, a chunk of each; true when that was all. Until then the worker keeps
+-- a place among the leases, one that is long over, so that whoever comes next goes on.
 local function sweep(name)
 	local sessions, users, lobby = sessions_sweep(name), presence_sweep(name), lobby_sweep(name)
 	if sessions and users and lobby then
@@ -46,8 +46,9 @@ local function lease(name, ends)
 	return redis.call('SREM', 'unleased', name) == 1 or not before or before == '0'
 end
 
--- If nobody has renewed any lease for a while, then nobody could: all get the time again that they lost; or
--- the clock was put forward, which looks the same. If it was put back, none lasts until it is there again.
+-- If nobody has renewed any lease for a while, then nobody could: all get the time again that
+-- they lost; or the clock was put forward, which looks the same. If it was put back, none lasts
+-- until it is there again.
 local function leases_excuse(now, ends)
 	local last = redis.call('GET', 'leased')
 	redis.call('SET', 'leased', text(now))
@@ -58,7 +59,8 @@ local function leases_excuse(now, ends)
 	end
 end
 
--- Sweeps those whose lease is over; the count of those that are done with, and whether there is more to do.
+-- Sweeps those whose lease is over; the count of those that are done with, and whether
+-- there is more to do.
 local function sweep_expired(now)
 	local expired = redis.call('ZRANGE', 'workers', '-inf', text(now), 'BYSCORE',
 		'LIMIT', 0, WORKERS_CHUNK + 1)
@@ -68,14 +70,14 @@ local function sweep_expired(now)
 	return #expired, false
 end
 
--- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending (of accounts,
--- rooms, and messages beyond history_max). Nobody is declared dead for the time in which there was no call
--- of this at all (AWAY_MS).
--- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, trimming, and those of the
---   accounts, rooms and messages that go
+-- Renews leases, sweeps what has expired, and does one chunk of the deletions that are pending
+-- (of accounts, rooms, and messages beyond history_max). Nobody is declared dead for the time in
+-- which there was no call of this at all (AWAY_MS).
+-- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, trimming, and those
+--   of the accounts, rooms and messages that go
 -- args: lease_ms name…
--- reply: count of workers swept wholly, "1" if there is more to sweep or delete at once else "0", then
---   each of the names that had no lease until now (of a worker swept in part, too)
+-- reply: count of workers swept wholly, "1" if there is more to sweep or delete at once else "0",
+--   then each of the names that had no lease until now (of a worker swept in part, too)
 -- publishes: room:ID "left" for each room left by a deleted account; that of worker_sweep
 -- errors: none
 writes('worker_lease', function(lease_ms, ...)
@@ -92,8 +94,8 @@ writes('worker_lease', function(lease_ms, ...)
 end)
 
 -- Sweeps one worker, dead or gone for good, a chunk of it.
--- keys: workers, unleased, worker:NAME:sessions, session:PID, worker:NAME:users, user:ID:workers, online,
---   leaving, worker:NAME:lobby, lobby:NAME
+-- keys: workers, unleased, worker:NAME:sessions, session:PID, worker:NAME:users, user:ID:workers,
+--   online, leaving, worker:NAME:lobby, lobby:NAME
 -- args: name
 -- reply: "0" if it had no lease, "1" if it is swept wholly, "2" if some is left: call again
 -- publishes: lobby:NAME "lobby-users"
