@@ -66,7 +66,8 @@ static void names_are_paths_and_types_by_extension(void **state)
 	write_file(p, "what", "?");
 	struct assets *a = load(p);
 	assert_string_equal(assets_get(a, STR("index.html"))->type, "text/html; charset=utf-8");
-	assert_string_equal(assets_get(a, STR("js/page.js"))->type, "text/javascript; charset=utf-8");
+	assert_string_equal(assets_get(a, STR("js/page.js"))->type,
+	                    "text/javascript; charset=utf-8");
 	assert_string_equal(assets_get(a, STR("what"))->type, "application/octet-stream");
 	assert_true(str_eqz(assets_get(a, STR("js/page.js"))->forms[ASSET_PLAIN].bytes, "1"));
 	assert_null(assets_get(a, STR("js")));
@@ -136,10 +137,12 @@ static void what_cannot_be_read_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(names_are_paths_and_types_by_extension, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(names_are_paths_and_types_by_extension, set_up,
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(twins_are_forms, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_etag_is_of_the_bytes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(hidden_files_and_links_are_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(hidden_files_and_links_are_left_out, set_up,
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_named, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,9 +57,11 @@ static void assert_chunked(const char *what, struct str bytes, enum body_status 
 		size_t used;
 		enum body_status s = feed_cut(chunked(MAX), bytes, at, &out, &used);
 		if (s != expected)
-			fail_msg("%s, cut at %zu: %d instead of %d", what, at, (int)s, (int)expected);
+			fail_msg("%s, cut at %zu: %d instead of %d", what, at, (int)s,
+			         (int)expected);
 		if (content && !str_eqz(buf_view(&out), content))
-			fail_msg("%s, cut at %zu: content \"%.*s\"", what, at, STR_ARG(buf_view(&out)));
+			fail_msg("%s, cut at %zu: content \"%.*s\"", what, at,
+			         STR_ARG(buf_view(&out)));
 		if (content)
 			assert_int_equal(bytes.len - used, after);
 	}
@@ -76,16 +78,20 @@ static void test_chunked_good(void **state UNUSED)
 	} rows[] = {
 		{ "empty", BYTES("0\r\n\r\n"), "", 0 },
 		{ "one chunk", BYTES("5\r\nhello\r\n0\r\n\r\n"), "hello", 0 },
-		{ "three chunks", BYTES("1\r\na\r\n2\r\nbc\r\n3\r\ndef\r\n0\r\n\r\n"), "abcdef", 0 },
+		{ "three chunks", BYTES("1\r\na\r\n2\r\nbc\r\n3\r\ndef\r\n0\r\n\r\n"),
+		  "abcdef", 0 },
 		{ "upper and lower case", BYTES("A\r\n0123456789\r\nb\r\n0123456789a\r\n0\r\n\r\n"),
 		  "01234567890123456789a", 0 },
 		{ "zeros first", BYTES("0000000000000001\r\na\r\n000\r\n\r\n"), "a", 0 },
 		{ "extensions", BYTES("1;a=b;c=\"d e\"\t\r\nx\r\n0;last\r\n\r\n"), "x", 0 },
-		{ "line ends as content", BYTES("6\r\n0\r\n\r\n\n\r\n0\r\n\r\n"), "0\r\n\r\n\n", 0 },
-		{ "the next request stays", BYTES("1\r\na\r\n0\r\n\r\nGET / HTTP/1.1\r\n"), "a", 16 },
+		{ "line ends as content", BYTES("6\r\n0\r\n\r\n\n\r\n0\r\n\r\n"),
+		  "0\r\n\r\n\n", 0 },
+		{ "the next request stays", BYTES("1\r\na\r\n0\r\n\r\nGET / HTTP/1.1\r\n"),
+		  "a", 16 },
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		assert_chunked(rows[i].what, rows[i].bytes, BODY_DONE, rows[i].content, rows[i].after);
+		assert_chunked(rows[i].what, rows[i].bytes, BODY_DONE, rows[i].content,
+		               rows[i].after);
 }
 
 static void test_chunked_bad(void **state UNUSED)
@@ -122,7 +128,8 @@ static void test_chunked_bad(void **state UNUSED)
 		{ "bare LF at the end", BYTES("0\r\n\n") },
 		{ "bare CR at the end", BYTES("0\r\n\rX") },
 		{ "trailer", BYTES("0\r\nX: a\r\n\r\n") },
-		{ "trailer with a length (CVE-2026-63379)", BYTES("0\r\nContent-Length: 5\r\n\r\n") },
+		{ "trailer with a length (CVE-2026-63379)",
+		  BYTES("0\r\nContent-Length: 5\r\n\r\n") },
 		{ "trailer of a blank", BYTES("0\r\n \r\n\r\n") },
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -155,8 +162,8 @@ static void test_chunked_too_large(void **state UNUSED)
 	assert_chunked("the largest size", STR("ffffffffffffffff\r\n"), BODY_TOO_LARGE, NULL, 0);
 	assert_chunked("2^63", STR("8000000000000000\r\n"), BODY_TOO_LARGE, NULL, 0);
 	assert_chunked("second chunk", STR("1\r\na\r\n64\r\n"), BODY_TOO_LARGE, NULL, 0);
-	assert_chunked("a sum that overflows", STR("1\r\na\r\nffffffffffffffff\r\n"), BODY_TOO_LARGE,
-	               NULL, 0);
+	assert_chunked("a sum that overflows", STR("1\r\na\r\nffffffffffffffff\r\n"),
+	               BODY_TOO_LARGE, NULL, 0);
 	assert_chunked("just fits", STR("64\r\n"), BODY_MORE, NULL, 0);
 }
 
@@ -176,7 +183,8 @@ static void test_outcome_stays(void **state UNUSED)
 		struct body b = chunked(MAX);
 		size_t used;
 		assert_int_equal(feed(&b, str_z(rows[i].bytes), &out, &used), rows[i].expected);
-		assert_int_equal(feed(&b, STR("1\r\na\r\n0\r\n\r\n"), &out, &used), rows[i].expected);
+		assert_int_equal(feed(&b, STR("1\r\na\r\n0\r\n\r\n"), &out, &used),
+		                 rows[i].expected);
 		assert_int_equal(used, 0);
 	}
 	assert_int_equal(out.len, 0);
@@ -223,7 +231,8 @@ static void test_by_length(void **state UNUSED)
 		struct body b;
 		size_t used;
 		body_start(&b, &h, MAX);
-		assert_int_equal(feed_cut(b, (struct str){ bytes.p, len }, 0, &out, &used), BODY_MORE);
+		assert_int_equal(feed_cut(b, (struct str){ bytes.p, len }, 0, &out, &used),
+		                 BODY_MORE);
 	}
 	buf_fini(&out);
 }

@@ -286,8 +286,8 @@ static void drain(int fd)
 		;
 }
 
-/* A pipe whose reader stops takes 64 kB; what is logged beyond that is dropped at once, and told of when
- * there is room. */
+/* A pipe whose reader stops takes 64 kB; what is logged beyond that is dropped at once, and told
+ * of when there is room. */
 static void test_log_stopped_reader(void **state UNUSED)
 {
 	struct capture c;

@@ -38,8 +38,8 @@ struct fixture {
 	int to_worker0;              /* its inbox, which only workers know */
 };
 
-/* Counts a connection, says that it serves, sends its way to worker 0 along, echoes hand-overs, ends
- * when told to drain. */
+/* Counts a connection, says that it serves, sends its way to worker 0 along, echoes hand-overs,
+ * ends when told to drain. */
 static int echo_worker(const struct inheritance *in)
 {
 	struct buf bytes = { 0 };

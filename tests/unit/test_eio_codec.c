@@ -66,8 +66,8 @@ static void test_decode(void **state UNUSED)
 		{ BYTES("6"), EIO_NOOP, "" },
 	};
 	static const struct str bad[] = {
-		BYTES(""), BYTES("7"), BYTES("9"), BYTES("/"), BYTES("abc"), BYTES("bAQID"), BYTES(" 4a"),
-		BYTES("\0"), BYTES("\xb4"),
+		BYTES(""), BYTES("7"), BYTES("9"), BYTES("/"), BYTES("abc"), BYTES("bAQID"),
+		BYTES(" 4a"), BYTES("\0"), BYTES("\xb4"),
 	};
 	struct eio_packet p;
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
@@ -87,10 +87,12 @@ static void test_payload(void **state UNUSED)
 	} rows[] = {
 		{ BYTES("4hello"), BYTES("4:hello|") },
 		{ BYTES("4hello\x1e" "bAQIDBA=="), BYTES("4:hello|b:\x01\x02\x03\x04|") },
-		{ BYTES("452-[\"bin\",{\"_placeholder\":true,\"num\":0},{\"k\":{\"_placeholder\":true,"
-		        "\"num\":1}}]\x1e" "bAQID\x1e" "bBA==\x1e" "42[\"t\"]"),
-		  BYTES("4:52-[\"bin\",{\"_placeholder\":true,\"num\":0},{\"k\":{\"_placeholder\":true,"
-		        "\"num\":1}}]|b:\x01\x02\x03|b:\x04|4:2[\"t\"]|") },
+		{ BYTES("452-[\"bin\",{\"_placeholder\":true,\"num\":0},"
+		        "{\"k\":{\"_placeholder\":true,\"num\":1}}]\x1e" "bAQID\x1e" "bBA==\x1e"
+		        "42[\"t\"]"),
+		  BYTES("4:52-[\"bin\",{\"_placeholder\":true,\"num\":0},"
+		        "{\"k\":{\"_placeholder\":true,\"num\":1}}]"
+		        "|b:\x01\x02\x03|b:\x04|4:2[\"t\"]|") },
 		{ BYTES("6\x1e" "1"), BYTES("6:|1:|") },
 		{ BYTES("3\x1e" "4\x1e" "4a"), BYTES("3:|4:|4:a|") },
 		{ BYTES("4\xe2\x82\xac"), BYTES("4:\xe2\x82\xac|") },
@@ -173,7 +175,8 @@ static void test_round_trip(void **state UNUSED)
 		bytes[i] = (char)(i * 7 + 3);
 	struct buf payload = { 0 }, scratch = { 0 };
 	for (size_t len = 0; len <= sizeof(bytes); len++)
-		eio_payload_add(&payload, EIO_BINARY, (struct str){ bytes + sizeof(bytes) - len, len });
+		eio_payload_add(&payload, EIO_BINARY,
+		                (struct str){ bytes + sizeof(bytes) - len, len });
 	struct str rest = buf_view(&payload);
 	struct eio_packet p;
 	bool first = true;

@@ -9,11 +9,15 @@
 #include "worker/domain/event.h"
 
 #define HEAD(type) "{\"type\":\"" type "\",\"room\":\"r1\",\"kind\":\"group\",\"actor\":\"ann\""
-#define PRESENCE(type) "{\"type\":\"" type "\",\"actor\":\"ann\",\"user\":\"u1\",\"username\":\"ann\""
-#define LOBBY(what) "{\"type\":\"lobby-" what "\",\"actor\":\"ann\",\"room\":\"hall\",\"kind\":\"lobby\",\"clock\":\"1-2\""
+#define PRESENCE(type) \
+	"{\"type\":\"" type "\",\"actor\":\"ann\",\"user\":\"u1\",\"username\":\"ann\""
+#define LOBBY(what) \
+	"{\"type\":\"lobby-" what "\",\"actor\":\"ann\",\"room\":\"hall\",\"kind\":\"lobby\"," \
+	"\"clock\":\"1-2\""
 #define MESSAGE \
 	"{\"id\":\"m1\",\"room\":\"r1\",\"kind\":\"group\",\"author\":{\"id\":\"ann\"," \
-	"\"username\":\"ann_1\",\"name\":\"Ann \\\"A\\\"\",\"image\":null},\"content\":\"hi \\u00e9\"," \
+	"\"username\":\"ann_1\",\"name\":\"Ann \\\"A\\\"\",\"image\":null}," \
+	"\"content\":\"hi \\u00e9\"," \
 	"\"createdAt\":1700000000123,\"updatedAt\":1700000000124,\"deletedAt\":null," \
 	"\"replyToId\":null,\"replyTo\":null,\"attachments\":[],\"reactions\":[{\"id\":\"x\"}]," \
 	"\"read\":true}"
@@ -39,22 +43,27 @@ static void reads_each_type(void **state)
 {
 	static const struct { const char *json; enum event_type type; } rows[] = {
 		{ HEAD("message") ",\"message\":" MESSAGE "}", EVENT_MESSAGE },
-		{ HEAD("edited") ",\"messageId\":\"m1\",\"content\":\"x\",\"updatedAt\":5}", EVENT_EDITED },
+		{ HEAD("edited") ",\"messageId\":\"m1\",\"content\":\"x\",\"updatedAt\":5}",
+		  EVENT_EDITED },
 		{ HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":7}", EVENT_DELETED },
 		{ HEAD("reacted") ",\"reaction\":" REACTION "}", EVENT_REACTED },
 		{ HEAD("unreacted") ",\"messageId\":\"m1\",\"emoji\":\"+\",\"userId\":\"ann\"}",
 		  EVENT_UNREACTED },
-		{ HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":" MESSAGE "}", EVENT_FORWARDED },
-		{ HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":null}", EVENT_FORWARDED },
+		{ HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":" MESSAGE "}",
+		  EVENT_FORWARDED },
+		{ HEAD("forwarded") ",\"message\":" MESSAGE ",\"original\":null}",
+		  EVENT_FORWARDED },
 		{ HEAD("joined") ",\"users\":[\"bob\",\"eve\"]}", EVENT_JOINED },
 		{ HEAD("left") ",\"user\":\"bob\",\"userDeleted\":true}", EVENT_LEFT },
 		{ HEAD("room-created") ",\"name\":null}", EVENT_ROOM_CREATED },
 		{ HEAD("added") ",\"name\":\"Team\"}", EVENT_ADDED },
 		{ HEAD("removed") "}", EVENT_REMOVED },
-		{ "{\"type\":\"user-deleted\",\"actor\":\"ann\",\"user\":\"ann\"}", EVENT_USER_DELETED },
-		{ "{\"type\":\"resumed\",\"actor\":\"ann\",\"feed\":\"user:ann\",\"session\":\"p1\","
-		  "\"take\":1}", EVENT_RESUMED },
-		{ HEAD("read") ",\"messageId\":\"m\",\"username\":\"bob\",\"peer\":\"ann\"}", EVENT_READ },
+		{ "{\"type\":\"user-deleted\",\"actor\":\"ann\",\"user\":\"ann\"}",
+		  EVENT_USER_DELETED },
+		{ "{\"type\":\"resumed\",\"actor\":\"ann\",\"feed\":\"user:ann\","
+		  "\"session\":\"p1\",\"take\":1}", EVENT_RESUMED },
+		{ HEAD("read") ",\"messageId\":\"m\",\"username\":\"bob\",\"peer\":\"ann\"}",
+		  EVENT_READ },
 		{ PRESENCE("came") "}", EVENT_CAME },
 		{ PRESENCE("went") "}", EVENT_WENT },
 		{ PRESENCE("online") ",\"clock\":\"1-2\"}", EVENT_ONLINE },
@@ -98,7 +107,8 @@ static void keeps_what_is_written(void **state)
 	equal(m->attachments, "[]");
 	equal(m->reactions, "[{\"id\":\"x\"}]");
 
-	assert_true(reads(HEAD("edited") ",\"messageId\":\"m\",\"content\":\"x\",\"updatedAt\":5}", &e));
+	assert_true(reads(HEAD("edited") ",\"messageId\":\"m\",\"content\":\"x\",\"updatedAt\":5}",
+	                  &e));
 	equal(e.content, "\"x\"");
 	assert_true(e.at == 5);
 	assert_true(reads(HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":7}", &e));
@@ -115,7 +125,8 @@ static void keeps_what_is_written(void **state)
 	assert_true(e.as_of == stamp_make(2, 7) && e.stamp == 0);
 	assert_true(reads(PRESENCE("went") "}", &e));
 	equal(e.user, "u1");
-	assert_true(reads(LOBBY("users") ",\"users\":[{\"id\":\"s\"}],\"came\":[],\"left\":[\"bob\"]}", &e));
+	assert_true(reads(
+		LOBBY("users") ",\"users\":[{\"id\":\"s\"}],\"came\":[],\"left\":[\"bob\"]}", &e));
 	equal(e.users, "[{\"id\":\"s\"}]");
 	assert_true(e.came.n == 0 && e.left.n == 1 && e.kind == ROOM_LOBBY);
 	assert_true(reads(LOBBY("message") ",\"name\":\"ann\",\"content\":\"x\"}", &e));
@@ -136,11 +147,14 @@ static void refuses_the_rest(void **state)
 		"", "{}", "[]", "null", "\"x\"", "{", "{\"type\":\"message\"}",
 		HEAD("message") "}", HEAD("nonsense") "}", HEAD("message") ",\"message\":{}}",
 		HEAD("message") ",\"message\":\"m\"}", HEAD("edited") ",\"messageId\":\"m1\"}",
-		HEAD("joined") ",\"users\":{}}", PRESENCE("online") "}", PRESENCE("came") ",\"clock\":\"x\"}",
-		"{\"type\":\"went\",\"user\":\"u1\"}", LOBBY("users") "}", LOBBY("message") ",\"name\":\"ann\"}",
-		HEAD("read") ",\"messageId\":\"m\",\"username\":\"bob\"}", HEAD("left") "}", HEAD("removed") "} x",
+		HEAD("joined") ",\"users\":{}}", PRESENCE("online") "}",
+		PRESENCE("came") ",\"clock\":\"x\"}", "{\"type\":\"went\",\"user\":\"u1\"}",
+		LOBBY("users") "}", LOBBY("message") ",\"name\":\"ann\"}",
+		HEAD("read") ",\"messageId\":\"m\",\"username\":\"bob\"}", HEAD("left") "}",
+		HEAD("removed") "} x",
 		"{\"type\":\"removed\",\"room\":\"r1\",\"kind\":\"cellar\"}",
-		"{\"type\":\"removed\",\"room\":\"r1\"}", "{\"type\":7,\"room\":\"r1\",\"kind\":\"group\"}",
+		"{\"type\":\"removed\",\"room\":\"r1\"}",
+		"{\"type\":7,\"room\":\"r1\",\"kind\":\"group\"}",
 		HEAD("deleted") ",\"messageId\":\"m1\",\"deletedAt\":\"soon\"}",
 		HEAD("removed") ",\"user\":\"\xff\"}",
 		HEAD("reacted") "}", HEAD("reacted") ",\"reaction\":{}}",
@@ -160,8 +174,9 @@ static void reads_a_message_alone(void **state)
 
 	assert_true(message_read(STR(MESSAGE), &arena, &m));
 	equal(m.room, "r1");
-	assert_true(message_read(STR("{\"id\":\"m\",\"room\":\"r\",\"kind\":\"direct\",\"author\":{\"id\":"
-	                             "\"a\",\"username\":\"a\"},\"content\":\"\",\"createdAt\":1,"
+	assert_true(message_read(STR("{\"id\":\"m\",\"room\":\"r\",\"kind\":\"direct\",\"author\":"
+	                             "{\"id\":\"a\",\"username\":\"a\"},"
+	                             "\"content\":\"\",\"createdAt\":1,"
 	                             "\"updatedAt\":1,\"deletedAt\":9}"), &arena, &m));
 	assert_int_equal(m.kind, ROOM_DIRECT);
 	assert_true(m.deleted_at == 9);

@@ -146,7 +146,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(its_second_ends_it, begin, end),
 		cmocka_unit_test_setup_teardown(a_clock_put_forward_ends_it_at_once, begin, end),
 		cmocka_unit_test_setup_teardown(a_clock_put_back_gives_it_that_time, begin, end),
-		cmocka_unit_test_setup_teardown(it_is_set_just_after_the_clock_was_put_back, begin, end),
+		cmocka_unit_test_setup_teardown(it_is_set_just_after_the_clock_was_put_back, begin,
+		                                end),
 		cmocka_unit_test_setup_teardown(a_clock_before_1970, begin, end),
 	};
 

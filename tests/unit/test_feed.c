@@ -1,5 +1,5 @@
-/* Hub, subscriptions and calls over a real Redis whose connections are killed all the time: each peer gets
- * each event of its rooms once, in order, and where that cannot be it is told so. */
+/* Hub, subscriptions and calls over a real Redis whose connections are killed all the time:
+ * each peer gets each event of its rooms once, in order, and where that cannot be it is told so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,8 @@
 
 enum { FEEDS = 20, EVENTS = 20000, PER_FEED = EVENTS / FEEDS };
 
-/* The shape of our functions: `post` numbers, logs and publishes; a number posted twice is one event. */
+/* The shape of our functions: `post` numbers, logs and publishes; a number posted
+ * twice is one event. */
 static const char library[] =
 	"#!lua name=test\n"
 	"local function stamp()\n"
@@ -25,7 +26,8 @@ static const char library[] =
 	"end\n"
 	"redis.register_function('post', function(_, a)\n"
 	"  local feed, n, json = a[1], a[2], a[3]\n"
-	"  if tonumber(n) <= tonumber(redis.call('GET', 'posted:' .. feed) or '0') then return '' end\n"
+	"  if tonumber(n) <= tonumber(redis.call('GET', 'posted:' .. feed) or '0') then"
+	" return '' end\n"
 	"  redis.call('SET', 'posted:' .. feed, n)\n"
 	"  redis.call('INCR', 'clock')\n"
 	"  local last = redis.call('XREVRANGE', feed .. ':log', '+', '-', 'COUNT', 1)[1]\n"
@@ -47,11 +49,13 @@ static const char library[] =
 	"  local upto, limit, all, horizon = a[1], tonumber(a[2]), {}, math.huge\n"
 	"  if upto == '0' then upto = stamp() end\n"
 	"  for i = 3, #a, 2 do\n"
-	"    local part = redis.call('XRANGE', a[i] .. ':log', '(' .. a[i + 1], upto, 'COUNT', limit)\n"
+	"    local part = redis.call('XRANGE', a[i] .. ':log', '(' .. a[i + 1], upto,"
+	" 'COUNT', limit)\n"
 	"    for _, e in ipairs(part) do\n"
 	"      local epoch, clock = e[1]:match('(%d+)-(%d+)')\n"
 	"      local at = tonumber(epoch) * 1e9 + tonumber(clock)\n"
-	"      all[#all + 1] = { at = at, feed = a[i], id = e[1], prev = e[2][2], json = e[2][4] }\n"
+	"      all[#all + 1] = { at = at, feed = a[i], id = e[1], prev = e[2][2],"
+	" json = e[2][4] }\n"
 	"    end\n"
 	"    if #part == limit then horizon = math.min(horizon, all[#all].at) end\n"
 	"  end\n"
@@ -327,8 +331,9 @@ static int end(void **state)
 static void post_append(redisContext *link, unsigned feed, unsigned n, const char *type)
 {
 	redisAppendCommand(link,
-	                   "FCALL post 0 room:%u %u {\"type\":\"%s\",\"room\":\"%u\",\"kind\":\"group\","
-	                   "\"actor\":\"ann\",\"name\":%u}", feed, n, type, feed, n);
+	                   "FCALL post 0 room:%u %u {\"type\":\"%s\",\"room\":\"%u\","
+	                   "\"kind\":\"group\",\"actor\":\"ann\",\"name\":%u}",
+	                   feed, n, type, feed, n);
 }
 
 static void append(redisContext *link, const char *command)
@@ -514,7 +519,8 @@ static void a_late_one_gets_all(void **state)
 	redisFree(link);
 }
 
-/* What happened between the state that was read and the subscription comes without another event. */
+/* What happened between the state that was read and the subscription comes
+ * without another event. */
 static void what_came_before_the_subscription(void **state)
 {
 	redisContext *link = redis_child_connect(&w.server);
@@ -637,7 +643,8 @@ static void an_empty_redis_is_told(void **state)
 static void a_feed_without_a_log_goes_on(void **state)
 {
 	static const char say[] = "PUBLISH lobby:0 %s";
-	static const char json[] = "{\"type\":\"room-created\",\"room\":\"0\",\"kind\":\"lobby\",\"name\":1}";
+	static const char json[] =
+		"{\"type\":\"room-created\",\"room\":\"0\",\"kind\":\"lobby\",\"name\":1}";
 	redisContext *link = redis_child_connect(&w.server);
 	struct listener l;
 	(void)state;
@@ -712,7 +719,8 @@ static void who_hears_what(void **state)
 	assert_int_equal(members, 5);
 	release_feeds(1);
 
-	/* "added" is for others than its actor; each group is encoded for once and shares its batch. */
+	/* "added" is for others than its actor; each group is encoded for once and
+	 * shares its batch. */
 	encoded = 0;
 	post_append(link, 0, 1, "added");
 	assert_true(finish(link, 1));

@@ -89,7 +89,8 @@ static void test_polling_request(void **state UNUSED)
 static void test_length_excludes_what_follows(void **state UNUSED)
 {
 	struct head h;
-	assert_int_equal(head_parse(STR("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1"), &h), 27);
+	assert_int_equal(head_parse(STR("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1"), &h),
+	                 27);
 	assert_null(h.query.p);
 	assert_int_equal(head_parse(STR("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\x01"), &h), 29);
 }
@@ -107,7 +108,8 @@ static void test_connection(void **state UNUSED)
 		{ "1.1\r\nHost: a\r\nConnection: closed\r\n", true, false },
 		{ "1.1\r\nHost: a\r\nConnection: a\r\nConnection: close\r\n", false, false },
 		{ "1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", true, true },
-		{ "1.1\r\nHost: a\r\nConnection: x, Upgrade\r\nUpgrade: WebSocket\r\n", true, true },
+		{ "1.1\r\nHost: a\r\nConnection: x, Upgrade\r\nUpgrade: WebSocket\r\n",
+		  true, true },
 		{ "1.1\r\nHost: a\r\nUpgrade: websocket\r\n", true, false },
 		{ "1.1\r\nHost: a\r\nConnection: Upgrade\r\n", true, false },
 		{ "1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade:\r\n", true, false },
@@ -122,7 +124,8 @@ static void test_connection(void **state UNUSED)
 		struct head h;
 		assert_int_equal(head_parse(buf_view(&text), &h), text.len);
 		if (h.keep_alive != rows[i].keep_alive || h.upgrade != rows[i].upgrade)
-			fail_msg("keep_alive %d, upgrade %d for %s", h.keep_alive, h.upgrade, rows[i].rest);
+			fail_msg("keep_alive %d, upgrade %d for %s", h.keep_alive, h.upgrade,
+			         rows[i].rest);
 		buf_fini(&text);
 	}
 }
@@ -189,7 +192,8 @@ static const struct vector {
 	/* Where the body ends. */
 	{ "two different Content-Lengths",
 	  REQUEST("Content-Length: 4\r\nContent-Length: 5\r\n"), -400 },
-	{ "two equal Content-Lengths", REQUEST("Content-Length: 4\r\nContent-Length: 4\r\n"), -400 },
+	{ "two equal Content-Lengths",
+	  REQUEST("Content-Length: 4\r\nContent-Length: 4\r\n"), -400 },
 	{ "Content-Length as a list", REQUEST("Content-Length: 4, 4\r\n"), -400 },
 	{ "Content-Length with plus", REQUEST("Content-Length: +4\r\n"), -400 },
 	{ "Content-Length with plus (CVE-2026-63382)", REQUEST("Content-Length: +5\r\n"), -400 },
@@ -212,14 +216,17 @@ static const struct vector {
 	{ "chunked and a comma", REQUEST("Transfer-Encoding: chunked,\r\n"), -400 },
 	{ "Transfer-Encoding empty", REQUEST("Transfer-Encoding:\r\n"), -400 },
 	{ "Transfer-Encoding of gzip", REQUEST("Transfer-Encoding: gzip\r\n"), -501 },
-	{ "Transfer-Encoding of gzip, chunked", REQUEST("Transfer-Encoding: gzip, chunked\r\n"), -501 },
+	{ "Transfer-Encoding of gzip, chunked",
+	  REQUEST("Transfer-Encoding: gzip, chunked\r\n"), -501 },
 	{ "Transfer-Encoding of chunked, identity",
 	  REQUEST("Transfer-Encoding: chunked, identity\r\n"), -501 },
 	{ "Transfer-Encoding of identity", REQUEST("Transfer-Encoding: identity\r\n"), -501 },
 	{ "Transfer-Encoding of xchunked", REQUEST("Transfer-Encoding: xchunked\r\n"), -501 },
 	{ "Transfer-Encoding quoted", REQUEST("Transfer-Encoding: \"chunked\"\r\n"), -501 },
-	{ "Transfer-Encoding with a parameter", REQUEST("Transfer-Encoding: chunked;q=1\r\n"), -501 },
-	{ "Transfer-Encoding after a vertical tab", REQUEST("Transfer-Encoding: \vchunked\r\n"), -400 },
+	{ "Transfer-Encoding with a parameter",
+	  REQUEST("Transfer-Encoding: chunked;q=1\r\n"), -501 },
+	{ "Transfer-Encoding after a vertical tab",
+	  REQUEST("Transfer-Encoding: \vchunked\r\n"), -400 },
 	{ "Transfer-Encoding behind a blank", REQUEST(" Transfer-Encoding: chunked\r\n"), -400 },
 	{ "Transfer-Encoding before a blank", REQUEST("Transfer-Encoding : chunked\r\n"), -400 },
 	{ "Transfer-Encoding in HTTP/1.0",
@@ -298,9 +305,12 @@ static const struct vector {
 	{ "star without OPTIONS", BYTES("GET * HTTP/1.1\r\nHost: a\r\n\r\n"), -400 },
 	{ "star with more", BYTES("OPTIONS *a HTTP/1.1\r\nHost: a\r\n\r\n"), -400 },
 	{ "another scheme", BYTES("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), -400 },
-	{ "absolute target without a host", BYTES("GET http:///a HTTP/1.1\r\nHost:\r\n\r\n"), -400 },
-	{ "absolute target with a user", BYTES("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n"), -400 },
-	{ "absolute target without a path", BYTES("GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n"), -400 },
+	{ "absolute target without a host",
+	  BYTES("GET http:///a HTTP/1.1\r\nHost:\r\n\r\n"), -400 },
+	{ "absolute target with a user",
+	  BYTES("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n"), -400 },
+	{ "absolute target without a path",
+	  BYTES("GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n"), -400 },
 	/* And what is right, though it looks odd. */
 	{ "Host empty", BYTES("GET / HTTP/1.1\r\nHost:\r\n\r\n"), 25 },
 	{ "Host of IPv6", BYTES("GET / HTTP/1.1\r\nHost: [::1]:3000\r\n\r\n"), 36 },
@@ -338,7 +348,8 @@ static void test_refuses_early(void **state UNUSED)
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct head h;
-		assert_int_equal(parse_copy(rows[i].bytes, rows[i].bytes.len, &h), rows[i].expected);
+		assert_int_equal(parse_copy(rows[i].bytes, rows[i].bytes.len, &h),
+		                 rows[i].expected);
 		assert_int_equal(parse_copy(rows[i].bytes, rows[i].bytes.len - 1, &h), 0);
 	}
 }
@@ -482,8 +493,8 @@ static void test_percent_decode(void **state UNUSED)
 static void test_query(void **state UNUSED)
 {
 	struct arena a = { 0 };
-	struct str query = STR("&EIO=4&t%72ansport=polling&bad=%zz&flag&x=a=b&name=J%C3%B6+B&%zz=1&x=2"
-	                       "&&=3&zero=%00&%ff=%ff&");
+	struct str query = STR("&EIO=4&t%72ansport=polling&bad=%zz&flag&x=a=b&name=J%C3%B6+B"
+	                       "&%zz=1&x=2&&=3&zero=%00&%ff=%ff&");
 	assert_str(query_get(&a, query, "EIO"), "4");
 	assert_str(query_get(&a, query, "transport"), "polling");
 	assert_str(query_get(&a, query, "x"), "a=b");

@@ -1,5 +1,6 @@
-/* The hub's rules for who hears what, and for channels without a log: state as of a moment, what was told
- * while somebody was about to join, and reading it anew. No Redis is needed: events are handed in. */
+/* The hub's rules for who hears what, and for channels without a log: state as of a moment,
+ * what was told while somebody was about to join, and reading it anew. No Redis is needed:
+ * events are handed in. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,8 +73,9 @@ static void listener_set_late(struct peer *p, bool late)
 }
 
 static const struct peer_vt listener_vt = {
-	.send = listener_send, .lost = listener_lost, .is = listener_is, .is_behind = listener_is_behind,
-	.is_late = listener_is_late, .set_late = listener_set_late,
+	.send = listener_send, .lost = listener_lost, .is = listener_is,
+	.is_behind = listener_is_behind, .is_late = listener_is_late,
+	.set_late = listener_set_late,
 };
 
 static const char *heard(struct listener *l)
@@ -134,7 +136,8 @@ static void hear_state(const char *type, unsigned clock)
 	char json[200];
 
 	snprintf(json, sizeof(json),
-	         "{\"type\":\"%s\",\"user\":\"ann\",\"username\":\"ann\",\"clock\":\"1-%u\"}", type, clock);
+	         "{\"type\":\"%s\",\"user\":\"ann\",\"username\":\"ann\",\"clock\":\"1-%u\"}",
+	         type, clock);
 	hub_hear(w.hub, STR("presence:ann"), str_z(json));
 }
 
@@ -197,8 +200,9 @@ static void each_packet_has_its_audience(void **state)
 	hub_join(w.hub, &own.peer, STR("lobby:x"), 0);
 	hub_join(w.hub, &other.peer, STR("lobby:x"), 0);
 	hub_hear(w.hub, STR("lobby:x"),
-	         STR("{\"type\":\"read\",\"room\":\"r\",\"kind\":\"direct\",\"actor\":\"bob\",\"messageId\":\"m\","
-	             "\"username\":\"bob\",\"peer\":\"ann\",\"unread\":0,\"origin\":\"s1\"}"));
+	         STR("{\"type\":\"read\",\"room\":\"r\",\"kind\":\"direct\",\"actor\":\"bob\","
+	             "\"messageId\":\"m\",\"username\":\"bob\",\"peer\":\"ann\",\"unread\":0,"
+	             "\"origin\":\"s1\"}"));
 	assert_string_equal(heard(&asked), "all ");
 	assert_string_equal(heard(&own), "own all ");
 	assert_string_equal(heard(&other), "others all ");
@@ -313,8 +317,8 @@ static void passing_news_wait_for_nobody(void **state)
 	peer_fini(w.hub, &quick.peer);
 }
 
-/* What has a log has a place in it, which a client that comes back would pass over; and what somebody waits
- * for is not left out either. */
+/* What has a log has a place in it, which a client that comes back would pass over;
+ * and what somebody waits for is not left out either. */
 static void all_else_is_told_to_those_behind(void **state)
 {
 	static const char came[] = "{\"type\":\"came\",\"user\":\"ann\",\"username\":\"ann\"}";

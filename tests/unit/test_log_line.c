@@ -1,4 +1,5 @@
-/* Lines of the log that others cause: fields that hold what they are given and nothing else, and their bound. */
+/* Lines of the log that others cause: fields that hold what they are given and nothing
+ * else, and their bound. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* How the messenger API says things: each live event, chats and their media to exact JSON, and the code and
- * text of each failure. */
+/* How the messenger API says things: each live event, chats and their media to exact JSON,
+ * and the code and text of each failure. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,8 +24,8 @@ enum { SAYINGS_MAX = 3 };
 #define HEAD(type, kind) \
 	"{\"type\":\"" type "\",\"room\":\"r2\",\"kind\":\"" kind "\",\"actor\":\"u1\","
 #define CHAT \
-	"{\"id\":\"m1\",\"sender\":\"ann\",\"recipient\":\"bob\",\"message\":\"say \\\"\\u00e9\\\"\"," \
-	"\"has_read\":false}"
+	"{\"id\":\"m1\",\"sender\":\"ann\",\"recipient\":\"bob\"," \
+	"\"message\":\"say \\\"\\u00e9\\\"\",\"has_read\":false}"
 
 /* An event, and what is said of it one after the other: HEAR_NONE ends it. */
 static const struct {
@@ -36,21 +36,25 @@ static const struct {
 	} sayings[SAYINGS_MAX];
 } events[] = {
 	{
-		HEAD("message", "direct") MESSAGE("direct", "\"recipient\":\"bob\",") ",\"unread\":3}",
-		{ { HEAR_OTHERS | HEAR_MORE, "\"unread-chats-count\",{\"unreadChatsCount\":3,\"user\":\"ann\"}" },
+		HEAD("message", "direct") MESSAGE("direct", "\"recipient\":\"bob\",")
+		",\"unread\":3}",
+		{ { HEAR_OTHERS | HEAR_MORE,
+		    "\"unread-chats-count\",{\"unreadChatsCount\":3,\"user\":\"ann\"}" },
 		  { HEAR_OTHERS, "\"chat\",{\"chat\":" CHAT "}" } },
 	},
 	{
 		HEAD("forwarded", "direct") MESSAGE("direct", "\"recipient\":\"bob\",")
 		",\"original\":null,\"unread\":1}",
-		{ { HEAR_OTHERS | HEAR_MORE, "\"unread-chats-count\",{\"unreadChatsCount\":1,\"user\":\"ann\"}" },
+		{ { HEAR_OTHERS | HEAR_MORE,
+		    "\"unread-chats-count\",{\"unreadChatsCount\":1,\"user\":\"ann\"}" },
 		  { HEAR_OTHERS, "\"chat\",{\"chat\":" CHAT "}" } },
 	},
 	{
-		HEAD("read", "direct") "\"username\":\"bob\",\"messageId\":\"m1\",\"peer\":\"ann\",\"unread\":2,"
-		"\"origin\":\"s1\"}",
+		HEAD("read", "direct") "\"username\":\"bob\",\"messageId\":\"m1\","
+		"\"peer\":\"ann\",\"unread\":2,\"origin\":\"s1\"}",
 		{ { HEAR_OTHERS, "\"read-chat\",{\"id\":\"m1\",\"user\":\"bob\"}" },
-		  { HEAR_OWN, "\"unread-chats-count\",{\"unreadChatsCount\":2,\"user\":\"ann\"}" } },
+		  { HEAR_OWN,
+		    "\"unread-chats-count\",{\"unreadChatsCount\":2,\"user\":\"ann\"}" } },
 	},
 	{
 		"{\"type\":\"came\",\"user\":\"u2\",\"username\":\"bob\"}",
@@ -72,9 +76,11 @@ static const struct {
 	{ HEAD("message", "group") MESSAGE("group", "") "}", { { 0 } } },
 	{ HEAD("message", "channel") MESSAGE("channel", "") "}", { { 0 } } },
 	{ HEAD("forwarded", "channel") MESSAGE("channel", "") ",\"original\":null}", { { 0 } } },
-	{ HEAD("edited", "direct") "\"messageId\":\"m1\",\"content\":\"b\",\"updatedAt\":2}", { { 0 } } },
+	{ HEAD("edited", "direct") "\"messageId\":\"m1\",\"content\":\"b\",\"updatedAt\":2}",
+	  { { 0 } } },
 	{ HEAD("deleted", "direct") "\"messageId\":\"m1\",\"deletedAt\":2}", { { 0 } } },
-	{ HEAD("unreacted", "direct") "\"messageId\":\"m1\",\"emoji\":\"x\",\"userId\":\"u1\"}", { { 0 } } },
+	{ HEAD("unreacted", "direct") "\"messageId\":\"m1\",\"emoji\":\"x\",\"userId\":\"u1\"}",
+	  { { 0 } } },
 	{ HEAD("room-created", "direct") "\"name\":null}", { { 0 } } },
 	{ HEAD("removed", "direct") "\"name\":null}", { { 0 } } },
 	{ HEAD("left", "direct") "\"user\":\"u1\",\"userDeleted\":true}", { { 0 } } },
@@ -120,7 +126,8 @@ static const struct {
 } chats[] = {
 	{ "[]", "", false },
 	{ "[]", "", true },
-	{ "[{\"id\":\"f1\",\"url\":\"https://x.example/a\",\"size\":3},{\"id\":\"f2\",\"url\":\"/b\\u00e9\"}]",
+	{ "[{\"id\":\"f1\",\"url\":\"https://x.example/a\",\"size\":3},"
+	  "{\"id\":\"f2\",\"url\":\"/b\\u00e9\"}]",
 	  ",\"media\":[\"https://x.example/a\",\"/b\\u00e9\"]", false },
 	/* What is no file is left out. */
 	{ "[7,{\"id\":\"f1\"}]", ",\"media\":[]", true },
@@ -131,9 +138,9 @@ static void test_chats(void **state UNUSED)
 	for (size_t i = 0; i < COUNT_OF(chats); i++) {
 		const struct message m = {
 			.id = STR("m1"), .room = STR("r2"), .kind = ROOM_DIRECT,
-			.author = { .id = STR("u1"), .username = STR("ann") }, .recipient = STR("bob"),
-			.content = STR("\"a \\\"b\\\"\""), .attachments = str_z(chats[i].attachments),
-			.read = chats[i].read,
+			.author = { .id = STR("u1"), .username = STR("ann") },
+			.recipient = STR("bob"), .content = STR("\"a \\\"b\\\"\""),
+			.attachments = str_z(chats[i].attachments), .read = chats[i].read,
 		};
 		struct buf json = { 0 }, wanted = { 0 };
 		struct json_out j = json_out(&json);
@@ -215,7 +222,8 @@ static void test_uploads(void **state UNUSED)
 	assert_int_equal(attachments.n, 2);
 	assert_memory_equal(attachments.v[0].p, UPLOAD, 32);
 	assert_int_equal(attachments.v[0].len, 32);
-	assert_false(messenger_media(STR("[\"/uploads/0123/a.png\"]"), &arena, &attachments, &wrong));
+	assert_false(
+		messenger_media(STR("[\"/uploads/0123/a.png\"]"), &arena, &attachments, &wrong));
 	assert_false(messenger_media(STR("[\"/uploads/{}\"]"), &arena, &attachments, &wrong));
 	arena_fini(&arena);
 }
@@ -273,9 +281,10 @@ static void test_long_names(void **state UNUSED)
 }
 
 static const char *const no_links[] = {
-	"[\"\"]", "[\"https://\"]", "[\"http://x.example/a\"]", "[\"javascript:alert(1)\"]", "[\"/a.png\"]",
-	"[\"HTTPS://x.example/a\"]", "[\"https://x.example/a b\"]", "[\"https://x.example/a\\n\"]",
-	"[\"https://x.example/\\\"\"]", "[\"https://x.example/\\\\\"]", "[\"https://x.example/\\u007f\"]",
+	"[\"\"]", "[\"https://\"]", "[\"http://x.example/a\"]", "[\"javascript:alert(1)\"]",
+	"[\"/a.png\"]", "[\"HTTPS://x.example/a\"]", "[\"https://x.example/a b\"]",
+	"[\"https://x.example/a\\n\"]", "[\"https://x.example/\\\"\"]",
+	"[\"https://x.example/\\\\\"]", "[\"https://x.example/\\u007f\"]",
 	"[7]", "[null]", "[{}]", "[[\"https://x.example/a\"]]", "[\"https://x.example/a\",\"b\"]",
 };
 
@@ -299,14 +308,17 @@ static const struct {
 } faults[] = {
 	{ { .code = ERR_INVALID, .field = { "user", 4 }, .detail = { "is required", 11 } },
 	  "bad-request", "user is required" },
-	{ { .code = ERR_INVALID, .detail = { "must be an object", 17 } }, "bad-request", "must be an object" },
+	{ { .code = ERR_INVALID, .detail = { "must be an object", 17 } },
+	  "bad-request", "must be an object" },
 	{ { .code = ERR_UNKNOWN_EVENT, .detail = { "Unknown event: dance", 20 } },
 	  "bad-request", "Unknown event: dance" },
 	{ { .code = ERR_NO_USER, .field = { "other", 5 } }, "not-found", "There is no such user" },
-	{ { .code = ERR_NO_MESSAGE, .field = { "message", 7 } }, "not-found", "There is no such chat" },
+	{ { .code = ERR_NO_MESSAGE, .field = { "message", 7 } },
+	  "not-found", "There is no such chat" },
 	{ { .code = ERR_FORBIDDEN, .field = { "message", 7 } },
 	  "forbidden", "Only its recipient can read a chat" },
-	{ { .code = ERR_USER_DELETED, .field = { "user", 4 } }, "forbidden", "The user has been deleted" },
+	{ { .code = ERR_USER_DELETED, .field = { "user", 4 } },
+	  "forbidden", "The user has been deleted" },
 	{ { .code = ERR_RATE, .detail = { "3", 1 }, .retry_after_s = 3 },
 	  "rate-limited", "Rate limit exceeded. Please slow down." },
 	{ { .code = ERR_UNAVAILABLE }, "unavailable", "Temporarily unavailable, please retry" },

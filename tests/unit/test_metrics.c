@@ -57,7 +57,8 @@ static void test_pages_share_no_cache_line(void **state UNUSED)
 	metrics_unmap(pages, PAGES);
 }
 
-/* Of a worker that ends, gauges go and counters stay; those that its successor begins with are these. */
+/* Of a worker that ends, gauges go and counters stay; those that its successor begins with
+ * are these. */
 static void test_counters_outlive_a_worker(void **state UNUSED)
 {
 	static const unsigned came[] = { METRIC_OPENED, METRIC_TCP_OPENED, METRIC_SOCKETS_OPENED };

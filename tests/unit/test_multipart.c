@@ -46,7 +46,8 @@ static enum multipart_event tell_cut(struct str body, size_t at, struct buf *out
 	return event;
 }
 
-#define PART(name, content) "--B\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" content "\r\n"
+#define PART(name, content) \
+	"--B\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" content "\r\n"
 
 static const struct {
 	const char *body, *told;
@@ -63,7 +64,8 @@ static const struct {
 	{ PART("a\"; filename=\"", "x") "--B--", "(a|)x." },
 	{ PART("a\"; filename=\"a%22b%.png", "x") "--B--", "(a|a\"b%.png)x." },
 	{ PART("a\"; filename=\"a\\\"b\\\\c\\d", "x") "--B--", "(a|a\"b\\c\\d)x." },
-	{ "--B\r\ncontent-type: text/plain\r\nCONTENT-DISPOSITION:form-data ; name=a;filename=b.c\r\n\r\nx\r\n--B--",
+	{ "--B\r\ncontent-type: text/plain\r\n"
+	  "CONTENT-DISPOSITION:form-data ; name=a;filename=b.c\r\n\r\nx\r\n--B--",
 	  "(a|b.c)x." },
 };
 
@@ -76,7 +78,8 @@ static void test_good(void **state UNUSED)
 			enum multipart_event event = tell_cut(body, at, &out);
 			buf_char(&out, '\0');
 			if (event != MULTIPART_OVER || strcmp(out.p, good[i].told) != 0)
-				fail_msg("body %zu cut at %zu: event %d: %s", i, at, (int)event, out.p);
+				fail_msg("body %zu cut at %zu: event %d: %s", i, at, (int)event,
+				         out.p);
 			buf_fini(&out);
 		}
 	}
@@ -91,7 +94,8 @@ static const char *const bad[] = {
 	"--B\r\nContent-Disposition: form-data; name=\r\n\r\n",
 	"--B\r\nContent-Disposition: form-data; name=a b\r\n\r\n",
 	"--B\r\nContent-Disposition: form-data; name=\"a\tb\001\"\r\n\r\n",
-	"--B\r\nContent-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b\r\n\r\n",
+	("--B\r\nContent-Disposition: form-data; name=a\r\n"
+	 "Content-Disposition: form-data; name=b\r\n\r\n"),
 };
 
 static void test_bad(void **state UNUSED)
@@ -129,9 +133,11 @@ static const struct {
 	{ "multipart/form-data; boundary=abc", "\r\n--abc" },
 	{ "Multipart/Form-Data ;charset=utf-8 ; Boundary=\"a b:c\"", "\r\n--a b:c" },
 	{ "multipart/form-data; boundary=a;", "\r\n--a" },
-	{ "multipart/form-data; boundary=0123456789012345678901234567890123456789012345678901234567890123456789",
+	{ "multipart/form-data; boundary="
+	  "0123456789012345678901234567890123456789012345678901234567890123456789",
 	  "\r\n--0123456789012345678901234567890123456789012345678901234567890123456789" },
-	{ "multipart/form-data; boundary=01234567890123456789012345678901234567890123456789012345678901234567890", NULL },
+	{ "multipart/form-data; boundary="
+	  "01234567890123456789012345678901234567890123456789012345678901234567890", NULL },
 	{ "multipart/form-data", NULL },
 	{ "multipart/form-data; boundary=", NULL },
 	{ "multipart/form-data; boundary=\"\"", NULL },

@@ -1,5 +1,5 @@
-/* How the notifications API says things: each live event, rooms and posts to exact JSON, and the word for
- * each failure. */
+/* How the notifications API says things: each live event, rooms and posts to exact JSON,
+ * and the word for each failure. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,11 +15,13 @@ extern const struct api api_notifications;
 #define MESSAGE(kind) \
 	"\"message\":{\"id\":\"m1\",\"room\":\"r1\",\"kind\":\"" kind "\"," \
 	"\"author\":{\"id\":\"u1\",\"username\":\"ann\",\"name\":\"Ann\",\"image\":null}," \
-	"\"content\":\"say \\\"hi\\\" \\u00e9\",\"createdAt\":1500658348999,\"updatedAt\":1500658349000}"
+	"\"content\":\"say \\\"hi\\\" \\u00e9\",\"createdAt\":1500658348999," \
+	"\"updatedAt\":1500658349000}"
 #define NEW_POST \
 	"{\"type\":\"NewPost\",\"userId\":\"u1\",\"roomId\":\"r1\",\"postId\":\"m1\"," \
 	"\"content\":\"say \\\"hi\\\" \\u00e9\",\"createdAt\":\"2017-07-21T17:32:28Z\"}"
-#define OF(type, kind) "{\"type\":\"" type "\",\"room\":\"r1\",\"kind\":\"" kind "\",\"actor\":\"u1\""
+#define OF(type, kind) \
+	"{\"type\":\"" type "\",\"room\":\"r1\",\"kind\":\"" kind "\",\"actor\":\"u1\""
 
 static const struct {
 	const char *event;
@@ -43,11 +45,13 @@ static const struct {
 	},
 	{
 		OF("left", "group") ",\"user\":\"u2\",\"userDeleted\":false}",
-		"{\"type\":\"UserLeftRoom\",\"userId\":\"u2\",\"roomId\":\"r1\",\"userDeleted\":false}",
+		"{\"type\":\"UserLeftRoom\",\"userId\":\"u2\",\"roomId\":\"r1\","
+		"\"userDeleted\":false}",
 	},
 	{
 		OF("left", "direct") ",\"user\":\"u1\",\"userDeleted\":true}",
-		"{\"type\":\"UserLeftRoom\",\"userId\":\"u1\",\"roomId\":\"r1\",\"userDeleted\":true}",
+		"{\"type\":\"UserLeftRoom\",\"userId\":\"u1\",\"roomId\":\"r1\","
+		"\"userDeleted\":true}",
 	},
 	{ OF("edited", "group") ",\"messageId\":\"m1\",\"content\":\"x\",\"updatedAt\":1}", "" },
 	{ OF("deleted", "group") ",\"messageId\":\"m1\",\"deletedAt\":1}", "" },
@@ -84,10 +88,13 @@ static void test_events(void **state UNUSED)
 static void test_rooms(void **state UNUSED)
 {
 	const struct room group = {
-		.id = STR("r1"), .kind = ROOM_GROUP, .name = STR("a \"b\""), .status = STR("PRIVATE"),
-		.member_count = 3, .unread = 2, .last_message_at = 1500658348123,
+		.id = STR("r1"), .kind = ROOM_GROUP, .name = STR("a \"b\""),
+		.status = STR("PRIVATE"), .member_count = 3, .unread = 2,
+		.last_message_at = 1500658348123,
 	};
-	const struct room direct = { .id = STR("r2"), .kind = ROOM_DIRECT, .status = STR("DIRECT") };
+	const struct room direct = {
+		.id = STR("r2"), .kind = ROOM_DIRECT, .status = STR("DIRECT"),
+	};
 	const struct room_viewed user = {
 		.user = { .id = STR("u1"), .username = STR("ann"), .name = STR("Ann"),
 		          .email = STR("secret@x.example") },
@@ -99,11 +106,13 @@ static void test_rooms(void **state UNUSED)
 	notifications_put_room(&j, &group);
 	notifications_put_room(&j, &direct);
 	notifications_put_user(&j, &user);
-	assert_said(&json, "{\"roomId\":\"r1\",\"name\":\"a \\\"b\\\"\",\"kind\":\"group\",\"members\":3,"
-	                   "\"lastPostAt\":\"2017-07-21T17:32:28Z\",\"unread\":2},"
+	assert_said(&json, "{\"roomId\":\"r1\",\"name\":\"a \\\"b\\\"\",\"kind\":\"group\","
+	                   "\"members\":3,\"lastPostAt\":\"2017-07-21T17:32:28Z\","
+	                   "\"unread\":2},"
 	                   "{\"roomId\":\"r2\",\"name\":null,\"kind\":\"direct\",\"members\":0,"
 	                   "\"lastPostAt\":null,\"unread\":0},"
-	                   "{\"userId\":\"u1\",\"username\":\"ann\",\"name\":\"Ann\",\"isOnline\":true}");
+	                   "{\"userId\":\"u1\",\"username\":\"ann\",\"name\":\"Ann\","
+	                   "\"isOnline\":true}");
 	buf_fini(&json);
 }
 
@@ -111,13 +120,15 @@ static void test_post(void **state UNUSED)
 {
 	const struct message m = {
 		.id = STR("m1"), .room = STR("r1"), .author = { .id = STR("u1") },
-		.content = STR("\"[This message was deleted]\""), .created_at = 1999, .deleted_at = 2,
+		.content = STR("\"[This message was deleted]\""),
+		.created_at = 1999, .deleted_at = 2,
 	};
 	struct buf json = { 0 };
 	struct json_out j = json_out(&json);
 
 	notifications_put_post(&j, &m);
-	assert_said(&json, "{\"postId\":\"m1\",\"userId\":\"u1\",\"content\":\"[This message was deleted]\","
+	assert_said(&json, "{\"postId\":\"m1\",\"userId\":\"u1\","
+	                   "\"content\":\"[This message was deleted]\","
 	                   "\"createdAt\":\"1970-01-01T00:00:01Z\"}");
 	buf_fini(&json);
 }

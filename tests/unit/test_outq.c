@@ -1,5 +1,5 @@
-/* Output queues: what comes out is what went in, however it is packed and written; what a queue keeps alive is
- * bounded by its bytes; who is too slow for it. */
+/* Output queues: what comes out is what went in, however it is packed and written; what a queue
+ * keeps alive is bounded by its bytes; who is too slow for it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,7 +140,8 @@ static void tiny_slices_become_one(void **state)
 	outq_fini(&q);
 }
 
-/* Of each batch just enough to keep it, or just too little, in pieces of any size; what follows is random. */
+/* Of each batch just enough to keep it, or just too little, in pieces of any size;
+ * what follows is random. */
 static void memory_is_bounded_for_any_mixture(void **state)
 {
 	static const size_t shares[] = { 1, 3, 63, 64, 65, 100, 1000, 16 * KB };

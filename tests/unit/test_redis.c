@@ -1,5 +1,5 @@
-/* The connection to Redis and the calls of functions: against a real server that stops, dies and comes
- * back, and against a false one that says whatever a row tells it to. */
+/* The connection to Redis and the calls of functions: against a real server that stops, dies and
+ * comes back, and against a false one that says whatever a row tells it to. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,8 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 	*(bool *)arg = true;
 }
 
-/* Turns the loop until *count is at least `want`; a test that waits for more than 20 s has failed. */
+/* Turns the loop until *count is at least `want`; a test that waits for more than 20 s
+ * has failed. */
 static void await(const unsigned *count, unsigned want)
 {
 	const struct timeval limit = { .tv_sec = 20 };
@@ -307,7 +308,8 @@ static void may_be_dropped_in_its_callback(void **state)
 	struct redis *r = dropped_within = redis_new(base, &server.where, "test", &counting, NULL);
 	await(&seen.ups, 1);
 	for (unsigned i = 0; i < 3; i++)
-		assert_true(redis_send(r, drop_twice, NULL, (const struct str[]){ STR("PING") }, 1));
+		assert_true(
+			redis_send(r, drop_twice, NULL, (const struct str[]){ STR("PING") }, 1));
 	await(&seen.downs, 1);
 	assert_int_equal(seen.answers, 3);
 	assert_int_equal(seen.lost, 2);
@@ -503,7 +505,8 @@ static void each_answer_has_its_meaning(void **state)
 	fake_start(&fake, like_redis);
 	services.calls = calls_new(base, &fake.where, &telling, NULL);
 	await(&told.ups, 1);
-	assert_true(told.now == ((uint64_t)3 << 44 | 900) && told.start == ((uint64_t)3 << 44 | 800));
+	assert_true(told.now == ((uint64_t)3 << 44 | 900) &&
+	            told.start == ((uint64_t)3 << 44 | 800));
 	for (unsigned i = 0; i < COUNT_OF(rows); i++) {
 		function_answer = rows[i].answer;
 		told.reply[0] = '\0';
@@ -604,7 +607,8 @@ static void an_endless_answer_is_cut_off(void **state)
 			assert_null(reply);
 		}
 		assert_false(ok);
-		assert_in_range(fed, rows[i].at_least, rows[i].at_least + (size_t)2 * PIECE + 20000);
+		assert_in_range(fed, rows[i].at_least,
+		                rows[i].at_least + (size_t)2 * PIECE + 20000);
 		redisReaderFree(reader);
 	}
 	free(filler);
@@ -753,8 +757,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_misshapen_answer_ends_the_connection, begin, end),
 		cmocka_unit_test_setup_teardown(an_endless_answer_is_cut_off, begin, end),
 		cmocka_unit_test_setup_teardown(calls_are_bounded_by_bytes, begin, end),
-		cmocka_unit_test_setup_teardown(calls_are_bounded_and_fail_with_the_connection, begin, end),
-		cmocka_unit_test_setup_teardown(says_hello_until_the_functions_are_there, begin, end),
+		cmocka_unit_test_setup_teardown(calls_are_bounded_and_fail_with_the_connection,
+		                                begin, end),
+		cmocka_unit_test_setup_teardown(says_hello_until_the_functions_are_there,
+		                                begin, end),
 		cmocka_unit_test_setup_teardown(a_redis_that_forgot_is_told, begin, end),
 	};
 	log_init("test", LOG_ERROR);

@@ -56,7 +56,8 @@ static const struct good {
 	{ "2[\"Connect\"]", SIO_EVENT, 0, "/", NULL, "[\"Connect\"]" },
 	{ "2[\"connect\\u0000\"]", SIO_EVENT, 0, "/", NULL, "[\"connect\\u0000\"]" },
 	/* Without attachments a placeholder is an object like any other. */
-	{ "2[\"a\"," PLACEHOLDER("99") "]", SIO_EVENT, 0, "/", NULL, "[\"a\"," PLACEHOLDER("99") "]" },
+	{ "2[\"a\"," PLACEHOLDER("99") "]", SIO_EVENT, 0, "/", NULL,
+	  "[\"a\"," PLACEHOLDER("99") "]" },
 	{ "3456[1,\"2\",{\"3\":[false]}]", SIO_ACK, 0, "/", "456", "[1,\"2\",{\"3\":[false]}]" },
 	{ "30[]", SIO_ACK, 0, "/", "0", "[]" },
 	{ "3/admin,1[]", SIO_ACK, 0, "/admin", "1", "[]" },
@@ -66,14 +67,15 @@ static const struct good {
 	  "[\"echo\"," PLACEHOLDER("0") "]" },
 	{ "52-/admin,13[\"e\"," PLACEHOLDER("0") "," PLACEHOLDER("1") "]", SIO_BINARY_EVENT, 2,
 	  "/admin", "13", "[\"e\"," PLACEHOLDER("0") "," PLACEHOLDER("1") "]" },
-	{ "52-[\"bin\"," PLACEHOLDER("0") ",{\"k\":" PLACEHOLDER("1") "}]", SIO_BINARY_EVENT, 2, "/",
-	  NULL, "[\"bin\"," PLACEHOLDER("0") ",{\"k\":" PLACEHOLDER("1") "}]" },
+	{ "52-[\"bin\"," PLACEHOLDER("0") ",{\"k\":" PLACEHOLDER("1") "}]", SIO_BINARY_EVENT, 2,
+	  "/", NULL, "[\"bin\"," PLACEHOLDER("0") ",{\"k\":" PLACEHOLDER("1") "}]" },
 	{ "510-[\"e\"," PLACEHOLDER("9") "]", SIO_BINARY_EVENT, 10, "/", NULL,
 	  "[\"e\"," PLACEHOLDER("9") "]" },
 	{ "51-[\"e\"]", SIO_BINARY_EVENT, 1, "/", NULL, "[\"e\"]" },
 	{ "51-[7]", SIO_BINARY_EVENT, 1, "/", NULL, "[7]" },
 	{ "61-7[" PLACEHOLDER("0") "]", SIO_BINARY_ACK, 1, "/", "7", "[" PLACEHOLDER("0") "]" },
-	{ "61-/a,7[[" PLACEHOLDER("0") "]]", SIO_BINARY_ACK, 1, "/a", "7", "[[" PLACEHOLDER("0") "]]" },
+	{ "61-/a,7[[" PLACEHOLDER("0") "]]", SIO_BINARY_ACK, 1, "/a", "7",
+	  "[[" PLACEHOLDER("0") "]]" },
 	/* A `_placeholder` that is not `true` itself is data. */
 	{ "51-[\"e\",{\"_placeholder\":false,\"num\":9}]", SIO_BINARY_EVENT, 1, "/", NULL,
 	  "[\"e\",{\"_placeholder\":false,\"num\":9}]" },
@@ -93,7 +95,8 @@ static void test_good(void **state UNUSED)
 		if (!sio_decode(str_z(g->text), &p))
 			fail_msg("%s: refused", g->text);
 		if (p.type != g->type || p.attachments != g->attachments)
-			fail_msg("%s: type %d, attachments %u", g->text, (int)p.type, p.attachments);
+			fail_msg("%s: type %d, attachments %u", g->text, (int)p.type,
+			         p.attachments);
 		assert_str(g->text, "nsp", p.nsp, g->nsp);
 		assert_str(g->text, "id", p.id, g->id);
 		assert_str(g->text, "data", p.data, g->data);
@@ -199,16 +202,20 @@ static const struct bad {
 	{ "num in another letter case", BYTES("51-[\"a\",{\"_placeholder\":true,\"Num\":0}]") },
 	{ "num before the mark", BYTES("51-[\"a\",{\"num\":1,\"_placeholder\":true}]") },
 	{ "num twice", BYTES("51-[\"a\",{\"_placeholder\":true,\"num\":0,\"num\":1}]") },
-	{ "num twice, first wrong", BYTES("51-[\"a\",{\"_placeholder\":true,\"num\":1,\"num\":0}]") },
-	{ "mark twice", BYTES("51-[\"a\",{\"_placeholder\":true,\"_placeholder\":false,\"num\":1}]") },
+	{ "num twice, first wrong",
+	  BYTES("51-[\"a\",{\"_placeholder\":true,\"num\":1,\"num\":0}]") },
+	{ "mark twice",
+	  BYTES("51-[\"a\",{\"_placeholder\":true,\"_placeholder\":false,\"num\":1}]") },
 	{ "mark escaped", BYTES("51-[\"a\",{\"\\u005fplaceholder\":true,\"num\":1}]") },
 	{ "num escaped", BYTES("51-[\"a\",{\"_placeholder\":true,\"n\\u0075m\":1}]") },
 	{ "mark with blanks", BYTES("51-[\"a\",{ \"_placeholder\" : true , \"num\" : 1 }]") },
-	{ "placeholder deep down", BYTES("51-[\"a\",[[{\"k\":[1,{\"l\":" PLACEHOLDER("1") "}]}]]]") },
+	{ "placeholder deep down",
+	  BYTES("51-[\"a\",[[{\"k\":[1,{\"l\":" PLACEHOLDER("1") "}]}]]]") },
 	{ "placeholder in a placeholder",
 	  BYTES("51-[\"a\",{\"_placeholder\":true,\"num\":0,\"x\":" PLACEHOLDER("1") "}]") },
 	{ "placeholder as the name", BYTES("51-[" PLACEHOLDER("0") "]") },
-	{ "placeholder with num -1 as the name (CVE-2022-2421)", BYTES("51-[" PLACEHOLDER("-1") "]") },
+	{ "placeholder with num -1 as the name (CVE-2022-2421)",
+	  BYTES("51-[" PLACEHOLDER("-1") "]") },
 	{ "placeholder with num x as the name (CVE-2022-2421)",
 	  BYTES("51-[" PLACEHOLDER("\"x\"") "]") },
 	{ "placeholder with num 1e9 as the name (CVE-2022-2421)",
@@ -329,7 +336,8 @@ static void test_encode(void **state UNUSED)
 		const char *nsp, *id, *data, *expected;
 	} rows[] = {
 		{ SIO_CONNECT, 0, "/", NULL, "{\"sid\":\"wZX3\"}", "0{\"sid\":\"wZX3\"}" },
-		{ SIO_CONNECT, 0, "/admin", NULL, "{\"sid\":\"oSO0\"}", "0/admin,{\"sid\":\"oSO0\"}" },
+		{ SIO_CONNECT, 0, "/admin", NULL, "{\"sid\":\"oSO0\"}",
+		  "0/admin,{\"sid\":\"oSO0\"}" },
 		{ SIO_CONNECT_ERROR, 0, "/random", NULL, "{\"message\":\"Invalid namespace\"}",
 		  "4/random,{\"message\":\"Invalid namespace\"}" },
 		{ SIO_DISCONNECT, 0, "/", NULL, NULL, "1" },
@@ -337,18 +345,20 @@ static void test_encode(void **state UNUSED)
 		{ SIO_EVENT, 0, "/", NULL, "[\"auth\",{}]", "2[\"auth\",{}]" },
 		{ SIO_EVENT, 0, "/admin", "13", "[\"x\"]", "2/admin,13[\"x\"]" },
 		{ SIO_EVENT, 0, NULL, "0", "[\"q\",1]", "20[\"q\",1]" },
-		{ SIO_ACK, 0, "/", "456", "[1,\"2\",{\"3\":[false]}]", "3456[1,\"2\",{\"3\":[false]}]" },
+		{ SIO_ACK, 0, "/", "456", "[1,\"2\",{\"3\":[false]}]",
+		  "3456[1,\"2\",{\"3\":[false]}]" },
 		{ SIO_ACK, 0, "/", "0", "[]", "30[]" },
 		{ SIO_BINARY_EVENT, 1, "/", NULL, "[\"echo\"," PLACEHOLDER("0") "]",
 		  "51-[\"echo\"," PLACEHOLDER("0") "]" },
 		{ SIO_BINARY_EVENT, 2, "/admin", "13", "[\"e\"]", "52-/admin,13[\"e\"]" },
-		{ SIO_BINARY_ACK, 1, "/", "7", "[" PLACEHOLDER("0") "]", "61-7[" PLACEHOLDER("0") "]" },
+		{ SIO_BINARY_ACK, 1, "/", "7", "[" PLACEHOLDER("0") "]",
+		  "61-7[" PLACEHOLDER("0") "]" },
 	};
 	struct buf b = { 0 };
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		buf_clear(&b);
-		sio_encode(&b, rows[i].type, rows[i].attachments, str_z(rows[i].nsp), str_z(rows[i].id),
-		           str_z(rows[i].data));
+		sio_encode(&b, rows[i].type, rows[i].attachments, str_z(rows[i].nsp),
+		           str_z(rows[i].id), str_z(rows[i].data));
 		assert_str(rows[i].expected, "encoding", buf_view(&b), rows[i].expected);
 	}
 	buf_fini(&b);

@@ -65,8 +65,8 @@ static void other_processes_see_it(void **state)
 	assert_int_equal(tally_count(t, ann), 1);
 }
 
-/* With 50,000 keys, one or two of each, none seems to have ten; or one, in one run of some hundred, for which keys
- * meet is chance. */
+/* With 50,000 keys, one or two of each, none seems to have ten; or one, in one run of some hundred,
+ * for which keys meet is chance. */
 static void a_crowd_is_nobody_s_fault(void **state)
 {
 	struct tally *t = tally_new(WORKERS);
