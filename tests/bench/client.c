@@ -20,7 +20,8 @@ static const struct speech speeches[] = {
 	{
 		.name = "confab", .path = ENGINE_PATH, .open = "0{",
 		.enter = "40{\"token\":\"{token}\"}", .entered = "42[\"authenticated\"",
-		.join = "420[\"join_channel\",{\"channelId\":\"{room}\"}]", .joined = "430[{\"ok\":true",
+		.join = "420[\"join_channel\",{\"channelId\":\"{room}\"}]",
+		.joined = "430[{\"ok\":true",
 		.send = "42[\"send_message\",{\"content\":\"{text}\",\"channelId\":\"{room}\"}]",
 		.refused = "42[\"error\"",
 	},
@@ -159,7 +160,8 @@ static bool begins(const char *text, size_t len, const char *with)
 	return with != NULL && len >= strlen(with) && memcmp(text, with, strlen(with)) == 0;
 }
 
-/* A delivery, or something that does not count, such as an event that goes with an acknowledgement. */
+/* A delivery, or something that does not count, such as an event that goes with
+ * an acknowledgement. */
 static void on_event(struct client *c, const struct frame *f)
 {
 	const char *p = f->payload;

@@ -1,11 +1,13 @@
-/* The floor: what delivering costs at the very least. A single-threaded server that writes a ready frame to
- * every member of a room for each text that one of them sends; it parses, stores and checks nothing.
+/* The floor: what delivering costs at the very least. A single-threaded server that writes a ready
+ * frame to every member of a room for each text that one of them sends; it parses, stores and
+ * checks nothing.
  *
  *	send       one send() per member and frame
  *	coalesce   all frames of one turn of the loop in one send() per member
  *
- * A client's room is the path it connects with, a number. Of a text only the mark is looked at, which goes
- * into the frame, so that the time to the delivery can be measured. Says its port on standard output. */
+ * A client's room is the path it connects with, a number. Of a text only the mark is looked at,
+ * which goes into the frame, so that the time to the delivery can be measured. Says its port
+ * on standard output. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +20,10 @@
 
 #include "tests/bench/wire.h"
 
-enum { INPUT = 64 * 1024, EVENTS = 256, ROOMS = 65536, FRAME_MAX = 8192, BACKLOG = 4096, LIFE_S = 900 };
+enum {
+	INPUT = 64 * 1024, EVENTS = 256, ROOMS = 65536, FRAME_MAX = 8192, BACKLOG = 4096,
+	LIFE_S = 900,
+};
 
 struct member {
 	struct bytes in, out;
@@ -231,7 +236,9 @@ static void make_frame(size_t size)
 
 static void listen_somewhere(void)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
 	socklen_t len = sizeof(at);
 
 	server.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -1,5 +1,5 @@
-/* The load generator: connects, joins, sends and hears, in steps that come as lines on its standard input
- * and are answered by a line of JSON each. One thread; its own CPU is nobody's figure.
+/* The load generator: connects, joins, sends and hears, in steps that come as lines on its standard
+ * input and are answered by a line of JSON each. One thread; its own CPU is nobody's figure.
  *
  *	connect   all clients connect and enter, at most 64 at a time
  *	join      all join their rooms, at most 64 at a time
@@ -7,8 +7,9 @@
  *	measure   what is heard counts from here
  *	stop      to here; what was sent is waited for
  *
- * A closed loop keeps a number of messages in flight: when a sender hears the message, another member sends
- * the next. With a rate, a message's time begins when it was due, not when it could be sent. */
+ * A closed loop keeps a number of messages in flight: when a sender hears the message,
+ * another member sends the next. With a rate, a message's time begins when it was due, not when
+ * it could be sent. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -26,7 +27,7 @@
 enum {
 	AT_ONCE = 64, EVENTS = 256, PORTS = 8, SLOTS = 65536, CONTENT_MAX = 2000,
 	DRAIN_MS = 3000, LIFE_S = 300,
-	STRIDE = 7919,               /* from a sender to the next: a prime, to be all over the room */
+	STRIDE = 7919,               /* from a sender to the next: a prime, to be everywhere */
 };
 
 struct room {
@@ -89,8 +90,10 @@ static void rate_start(void)
 	load.every_ns = 1000000000u / option.rate;
 	load.due_ns = now_ns() + load.every_ns;
 	const struct itimerspec when = {
-		.it_value = { (time_t)(load.due_ns / 1000000000u), (long)(load.due_ns % 1000000000u) },
-		.it_interval = { (time_t)(load.every_ns / 1000000000u), (long)(load.every_ns % 1000000000u) },
+		.it_value = { (time_t)(load.due_ns / 1000000000u),
+		              (long)(load.due_ns % 1000000000u) },
+		.it_interval = { (time_t)(load.every_ns / 1000000000u),
+		                 (long)(load.every_ns % 1000000000u) },
 	};
 	if (timerfd_settime(load.timer, TFD_TIMER_ABSTIME, &when, NULL) != 0)
 		die("timerfd_settime", errno);
@@ -193,8 +196,9 @@ static void stop(void)
 	printf("{\"done\":\"stop\",\"seconds\":%.6f,\"sent\":%" PRIu64 ",\"deliveries\":%" PRIu64
 	       ",\"bytes\":%" PRIu64 ",\"missing\":%" PRId64 ",\"refused\":%" PRIu64
 	       ",\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}\n",
-	       seconds, load.sent, load.deliveries, load.bytes, (int64_t)(load.expected - load.heard),
-	       load.refused, (double)latency_at(&load.latency, 0.5) / 1e3,
+	       seconds, load.sent, load.deliveries, load.bytes,
+	       (int64_t)(load.expected - load.heard), load.refused,
+	       (double)latency_at(&load.latency, 0.5) / 1e3,
 	       (double)latency_at(&load.latency, 0.99) / 1e3,
 	       (double)latency_at(&load.latency, 0.999) / 1e3, (double)load.latency.max / 1e3);
 }
@@ -207,7 +211,8 @@ static const struct {
 	{ "measure", start_measuring }, { "stop", stop },
 };
 
-/* Lines come one at a time, each after the answer to the one before. The end of input ends the program. */
+/* Lines come one at a time, each after the answer to the one before. The end of input
+ * ends the program. */
 static void on_command(void)
 {
 	char line[64];
@@ -303,7 +308,8 @@ static void read_seats(const char *path)
 
 static void read_ports(char *list)
 {
-	for (char *p = strtok(list, ","); p != NULL && option.n_ports < PORTS; p = strtok(NULL, ",")) {
+	for (char *p = strtok(list, ","); p != NULL && option.n_ports < PORTS;
+	     p = strtok(NULL, ",")) {
 		struct sockaddr_in *to = &option.ports[option.n_ports++];
 		to->sin_family = AF_INET;
 		to->sin_port = htons((uint16_t)atoi(p));

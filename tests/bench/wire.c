@@ -14,7 +14,8 @@
 
 void die(const char *what, int error)
 {
-	fprintf(stderr, "%s%s%s\n", what, error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
+	fprintf(stderr, "%s%s%s\n", what, error != 0 ? ": " : "",
+	        error != 0 ? strerror(error) : "");
 	exit(EXIT_FAILURE);
 }
 

@@ -1,5 +1,5 @@
-/* What the load generator and the floor server share: bytes waiting, WebSocket frames (RFC 6455 §5.2),
- * and the mark by which a delivery is known. */
+/* What the load generator and the floor server share: bytes waiting, WebSocket frames (RFC 6455
+ * §5.2), and the mark by which a delivery is known. */
 #ifndef CONFAB_BENCH_WIRE_H
 #define CONFAB_BENCH_WIRE_H
 
@@ -9,7 +9,8 @@
 
 /* Says what failed (and why, if `error` is not 0) and ends the program. */
 __attribute__((noreturn)) void die(const char *what, int error);
-/* For main: as many files as may be open, and an end, at the latest, after `life_s` or with the parent. */
+/* For main: as many files as may be open, and an end, at the latest, after `life_s`
+ * or with the parent. */
 void program_begin(unsigned life_s);
 uint64_t now_ns(void);
 
@@ -34,10 +35,11 @@ struct frame {
 	size_t len, size;            /* of the payload, of the whole frame */
 };
 
-/* The header of a frame into `head`, and its length. A client's has a mask: of zeros, which leaves the
- * payload as it is and costs the server the same. */
+/* The header of a frame into `head`, and its length. A client's has a mask: of zeros, which leaves
+ * the payload as it is and costs the server the same. */
 size_t frame_head(unsigned char head[FRAME_HEAD_MAX], unsigned opcode, size_t len, bool client);
-/* The first frame in `p`; false while it is incomplete. A client's payload must have a mask of zeros. */
+/* The first frame in `p`; false while it is incomplete. A client's payload must have a mask
+ * of zeros. */
 bool frame_read(const char *p, size_t len, struct frame *f);
 
 /* A marked text: "@#", the time it was due (16 hexadecimal digits of ns), its slot (4 digits). */

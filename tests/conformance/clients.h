@@ -1,4 +1,5 @@
-/* What the test suites of the stock JavaScript clients expect of a server: on ports with root `clients`. */
+/* What the test suites of the stock JavaScript clients expect of a server:
+ * on ports with root `clients`. */
 #ifndef CONFAB_TESTS_CLIENTS_H
 #define CONFAB_TESTS_CLIENTS_H
 
@@ -6,7 +7,8 @@
 #include "worker/engineio/session.h"
 
 /* Socket.IO (clients_socketio.c): "/" and the namespaces that those suites join. */
-extern const struct api api_clients, api_foo, api_timeout_socket, api_valid, api_asd, api_abc, api_no;
+extern const struct api api_clients, api_foo, api_timeout_socket, api_valid, api_asd, api_abc,
+	api_no;
 /* Headers are part of the handshake object. */
 void clients_greet_socketio(const struct request *r, const struct head *h, struct greeting *out);
 

@@ -1,4 +1,5 @@
-/* Engine.IO as engine.io-client's tests want it: a greeting, an echo, and a few words with a meaning. */
+/* Engine.IO as engine.io-client's tests want it: a greeting, an echo, and a few words with
+ * a meaning. */
 #include "tests/conformance/clients.h"
 
 #include <stdlib.h>
@@ -81,7 +82,8 @@ static const char cookies[] =
 	"Set-Cookie: 3=3; Max-Age=0\r\n"
 	"Set-Cookie: 4=4; Expires=Thu, 01 Jan 1970 00:00:00 GMT\r\n";
 
-void clients_greet_engineio(const struct request *r UNUSED, const struct head *h, struct greeting *out)
+void clients_greet_engineio(const struct request *r UNUSED, const struct head *h,
+                            struct greeting *out)
 {
 	struct arena arena = { 0 };
 	if (query_get(&arena, h->query, "deny").p != NULL)

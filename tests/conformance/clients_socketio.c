@@ -1,5 +1,6 @@
-/* Socket.IO as socket.io-client's tests want it. Connections are recovered from memory: a client that comes
- * back to its worker and heard the last event goes on as who it was; one that missed something begins anew. */
+/* Socket.IO as socket.io-client's tests want it. Connections are recovered from memory: a client
+ * that comes back to its worker and heard the last event goes on as who it was; one that missed
+ * something begins anew. */
 #include "tests/conformance/clients.h"
 
 #include <stdlib.h>
@@ -127,8 +128,8 @@ static void say(struct op *op, const char *event, struct str args, struct strs b
 		return;
 	c->said++;
 	struct str comma = args.len > 0 ? STR(",") : STR("");
-	struct str array = op_text(op, "[\"%s\"%.*s%.*s,\"%llu\"]", event, STR_ARG(comma), STR_ARG(args),
-	                           (unsigned long long)c->said);
+	struct str array = op_text(op, "[\"%s\"%.*s%.*s,\"%llu\"]", event, STR_ARG(comma),
+	                           STR_ARG(args), (unsigned long long)c->said);
 	api_emit_raw(op, array, blobs);
 }
 
@@ -158,7 +159,9 @@ static void speak(struct op *op, const void *args UNUSED)
 static const struct str no_args = TEXT("");
 static const struct line hi[] = { { .event = "hi" }, { 0 } };
 static const struct line no[] = { { "false", TEXT("false"), false }, { 0 } };
-static const struct line doge[] = { { "doge", TEXT("{\"_placeholder\":true,\"num\":0}"), true }, { 0 } };
+static const struct line doge[] = {
+	{ "doge", TEXT("{\"_placeholder\":true,\"num\":0}"), true }, { 0 }
+};
 static const struct line takebin[] = {
 	{ "takebin", TEXT("{\"_placeholder\":true,\"num\":0}"), true }, { 0 }
 };
@@ -195,7 +198,8 @@ static void get_date(struct op *op, const void *args UNUSED)
 
 static void get_date_object(struct op *op, const void *args UNUSED)
 {
-	say(op, "takeDateObj", op_text(op, "{\"date\":%.*s}", STR_ARG(now(op))), (struct strs){ 0 });
+	say(op, "takeDateObj", op_text(op, "{\"date\":%.*s}", STR_ARG(now(op))),
+	    (struct strs){ 0 });
 	end(op);
 }
 
@@ -235,7 +239,8 @@ static const struct field verdict_fields[] = {
 	{ 0 }
 };
 
-/* Wants (5, {test: true}); what else the answer holds goes back, so that its attachments are seen. */
+/* Wants (5, {test: true}); what else the answer holds goes back, so that its attachments
+ * are seen. */
 static void asked(struct op *op, const void *result)
 {
 	const struct raw_event *answer = result;
@@ -249,7 +254,8 @@ static void asked(struct op *op, const void *result)
 	bool five = str_eqz(first_arg(&rest), "5");
 	struct str second = first_arg(&rest);
 	if (five && json_type(second) == JSON_OBJECT &&
-	    schema_decode(verdict_fields, second, &op->arena, &verdict, &why) == ERR_OK && verdict.test)
+	    schema_decode(verdict_fields, second, &op->arena, &verdict, &why) == ERR_OK &&
+	    verdict.test)
 		say(op, "got it", rest, answer->blobs);
 	end(op);
 }
@@ -315,7 +321,8 @@ static void take_step(struct op *op, const void *args)
 
 static const struct step buffa = { 1, is_binary, 1, "buffack" };
 static const struct step jsonbuff = { 1, is_mixed, 1, "jsonbuff-ack" };
-static const struct step abuff1 = { 1, is_binary, 1, NULL }, abuff2 = { 2, is_text, 0, "abuff2-ack" };
+static const struct step abuff1 = { 1, is_binary, 1, NULL };
+static const struct step abuff2 = { 2, is_text, 0, "abuff2-ack" };
 static const struct step blob = { 1, is_binary, 1, "back" };
 static const struct step jsonblob = { 1, is_mixed, 1, "jsonblob-ack" };
 static const struct step blob1 = { 1, is_binary, 1, NULL }, blob2 = { 2, is_text, 0, NULL };
@@ -435,7 +442,8 @@ static const struct api_event no_events[] = {
 
 #define NAMESPACE(label, rows, greet) \
 	const struct api api_##label = { \
-		.name = #label, .beside = "clients", .events = (rows), .hello = (greet), .closed = closed, \
+		.name = #label, .beside = "clients", .events = (rows), .hello = (greet), \
+		.closed = closed, \
 	}
 
 NAMESPACE(clients, main_events, hello_main);

@@ -1,5 +1,5 @@
-/* The server under test of the protocol suites (Engine.IO, Socket.IO, RFC 6455): an API made from outside,
- * by its own tables of APIs and paths. Linked only into confab-conformance. */
+/* The server under test of the protocol suites (Engine.IO, Socket.IO, RFC 6455): an API made from
+ * outside, by its own tables of APIs and paths. Linked only into confab-conformance. */
 #include <string.h>
 
 #include "common/conf.h"
@@ -14,7 +14,8 @@ static void say_back(struct op *op, const void *args)
 {
 	const struct raw_event *raw = args;
 	struct str comma = raw->args.len > 0 ? STR(",") : STR("");
-	struct str array = op_text(op, "[\"message-back\"%.*s%.*s]", STR_ARG(comma), STR_ARG(raw->args));
+	struct str array =
+		op_text(op, "[\"message-back\"%.*s%.*s]", STR_ARG(comma), STR_ARG(raw->args));
 	api_emit_raw(op, array, raw->blobs);
 	op_reply(op, STR_NONE);
 }

@@ -1,6 +1,7 @@
-/* A wall clock that a test can set, of the processes that preload this (LD_PRELOAD) alone: CLOCK_REALTIME plus
- * the seconds that stand in the file TEST_CLOCK, which is mapped, so that a word of the test's is heard at once.
- * The monotonic clock, the kernel's timers, and the times of files stay as they are. */
+/* A wall clock that a test can set, of the processes that preload this (LD_PRELOAD) alone:
+ * CLOCK_REALTIME plus the seconds that stand in the file TEST_CLOCK, which is mapped, so that
+ * a word of the test's is heard at once. The monotonic clock, the kernel's timers, and the times
+ * of files stay as they are. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@ __attribute__((constructor)) static void find(void)
 EXPORT int clock_gettime(clockid_t which, struct timespec *t)
 {
 	const long done = syscall(SYS_clock_gettime, which, t);
-	if (done == 0 && set_by_s != NULL && (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE))
+	if (done == 0 && set_by_s != NULL &&
+	    (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE))
 		t->tv_sec += *set_by_s;
 	return (int)done;
 }

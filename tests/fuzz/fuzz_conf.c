@@ -1,5 +1,5 @@
-/* The configuration file: refused with a reason, or taken; and what was taken, printed, gives itself
- * again. The first line is tried as an option too. */
+/* The configuration file: refused with a reason, or taken; and what was taken, printed, gives
+ * itself again. The first line is tried as an option too. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -10,8 +10,10 @@ static int copy(struct str payload, struct buf *out, size_t *packets)
 	bool first = true;
 	int n;
 
-	for (*packets = 0; (n = eio_payload_next(&payload, &first, &scratch, &packet)) == 1; ++*packets) {
-		CHECK((packet.type >= EIO_OPEN && packet.type <= EIO_NOOP) || packet.type == EIO_BINARY);
+	for (*packets = 0; (n = eio_payload_next(&payload, &first, &scratch, &packet)) == 1;
+	     ++*packets) {
+		CHECK((packet.type >= EIO_OPEN && packet.type <= EIO_NOOP) ||
+		      packet.type == EIO_BINARY);
 		CHECK(packet.type == EIO_BINARY || utf8_valid(packet.data));
 		eio_payload_add(out, packet.type, packet.data);
 	}

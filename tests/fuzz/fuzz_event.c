@@ -1,4 +1,5 @@
-/* What Redis tells: a message of a feed, "<prev> <id> <json>", and the events and messages in it. */
+/* What Redis tells: a message of a feed, "<prev> <id> <json>", and the events
+ * and messages in it. */
 #include "tests/fuzz/fuzz.h"
 #include "common/stamp.h"
 #include "worker/domain/event.h"

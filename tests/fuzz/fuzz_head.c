@@ -18,7 +18,8 @@ static unsigned count(const struct head *h, const char *name)
 /* What a proxy before us could understand otherwise. */
 static void check_framing(const struct head *h)
 {
-	const unsigned lengths = count(h, "content-length"), codings = count(h, "transfer-encoding");
+	const unsigned lengths = count(h, "content-length");
+	const unsigned codings = count(h, "transfer-encoding");
 
 	CHECK(lengths + codings <= 1 && count(h, "host") <= 1);
 	CHECK(h->minor == 0 || count(h, "host") == 1);

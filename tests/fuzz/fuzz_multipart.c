@@ -1,4 +1,5 @@
-/* multipart/form-data: however a body is cut, the same comes of it, and content stays within what was given.
+/* multipart/form-data: however a body is cut, the same comes of it, and content stays
+ * within what was given.
  *
  * An input is a byte that says where to cut, a line that is the Content-Type, then the body. */
 #include "tests/fuzz/fuzz.h"
@@ -13,7 +14,8 @@ struct outcome {
 	size_t content;
 };
 
-static void note(const struct multipart *m, enum multipart_event event, struct str data, struct outcome *out)
+static void note(const struct multipart *m, enum multipart_event event, struct str data,
+                 struct outcome *out)
 {
 	const struct str head = buf_view(&m->head);
 

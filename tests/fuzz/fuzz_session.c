@@ -1,5 +1,5 @@
-/* Whole sessions: a worker without Redis, four clients, and an input that is a little program of what
- * they do. Whatever they did, at the end nothing of it is left.
+/* Whole sessions: a worker without Redis, four clients, and an input that is a little program
+ * of what they do. Whatever they did, at the end nothing of it is left.
  *
  * A line is a command, digits for a client and a session, and what it says:
  *   o0        client 0 opens Engine.IO by polling; its session is number 0 from then on
@@ -16,8 +16,8 @@
  *   +5        time passes
  *   !B        the server tells all sockets B: e an event, l that events were lost, c good-bye;
  *             d drains one session
- * A first line of '#' has the conformance server's API behind the namespaces; else it is the one below,
- * whose events are told by what they should lead to. */
+ * A first line of '#' has the conformance server's API behind the namespaces; else it is the one
+ * below, whose events are told by what they should lead to. */
 #include <string.h>
 #include <sys/socket.h>
 
@@ -200,7 +200,8 @@ static void hear_frames(unsigned n, struct str *rest)
 	struct str payload;
 
 	while (frame_next(rest, &opcode, &payload)) {
-		CHECK(opcode == WS_TEXT || opcode == WS_BINARY || opcode == WS_PONG || opcode == WS_CLOSE);
+		CHECK(opcode == WS_TEXT || opcode == WS_BINARY || opcode == WS_PONG ||
+		      opcode == WS_CLOSE);
 		CHECK(opcode != WS_TEXT || (payload.len > 0 && utf8_valid(payload)));
 		CHECK(opcode != WS_CLOSE || (rest->len == 0 && payload.len != 1));
 		if (opcode == WS_TEXT)
@@ -291,15 +292,16 @@ static struct str sid(unsigned session)
 }
 
 /* `session` CLIENTS: none, it is to be opened. */
-static void request(unsigned n, const char *method, const char *path, unsigned session, bool websocket,
-                    struct str body)
+static void request(unsigned n, const char *method, const char *path, unsigned session,
+                    bool websocket, struct str body)
 {
 	static const char upgrade[] =
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 	struct buf out = { 0 };
 
-	buf_printf(&out, "%s %s?EIO=4&transport=%s", method, path, websocket ? "websocket" : "polling");
+	buf_printf(&out, "%s %s?EIO=4&transport=%s", method, path,
+	           websocket ? "websocket" : "polling");
 	if (session < CLIENTS) {
 		buf_z(&out, "&sid=");
 		buf_str(&out, sid(session));
@@ -488,8 +490,8 @@ static const struct {
 	void (*run)(unsigned n, struct str rest);
 } commands[] = {
 	{ 'o', open_polling }, { 'e', open_echo }, { 'q', open_elsewhere }, { 'w', open_websocket },
-	{ 'g', get }, { 'p', post }, { 'u', upgrade }, { 't', text }, { 'b', binary }, { 'f', frame },
-	{ 'r', raw }, { 'x', hang_up }, { 'h', close_half }, { 'd', deafen },
+	{ 'g', get }, { 'p', post }, { 'u', upgrade }, { 't', text }, { 'b', binary },
+	{ 'f', frame }, { 'r', raw }, { 'x', hang_up }, { 'h', close_half }, { 'd', deafen },
 };
 
 static void run_line(struct str line)

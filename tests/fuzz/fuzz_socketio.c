@@ -1,5 +1,5 @@
-/* Socket.IO packets: decoded, written and decoded again they say the same; placeholders stay within the
- * attachments, whichever of doubled keys is believed. */
+/* Socket.IO packets: decoded, written and decoded again they say the same; placeholders stay within
+ * the attachments, whichever of doubled keys is believed. */
 #include "tests/fuzz/fuzz.h"
 #include "worker/socketio/codec.h"
 

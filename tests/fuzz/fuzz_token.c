@@ -1,7 +1,8 @@
-/* Tokens: whatever comes, none is taken that was not signed, and what a good one says is within bounds.
+/* Tokens: whatever comes, none is taken that was not signed, and what a good one
+ * says is within bounds.
  *
- * An input is a token; or '=', a header, a line feed and a payload, which are signed here with the secret:
- * so the fuzzer gets past the signature. */
+ * An input is a token; or '=', a header, a line feed and a payload, which are signed here with
+ * the secret: so the fuzzer gets past the signature. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@
 #define NOW INT64_C(1800000000)
 #define SECRET "a secret of thirty-two bytes, ok?"
 
-/* Nobody has the private halves any more, so all that is signed with them is what stands in `signed_by`. */
+/* Nobody has the private halves any more, so all that is signed with them is what
+ * stands in `signed_by`. */
 static const char ec_public[] =
 	"-----BEGIN PUBLIC KEY-----\n"
 	"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJi6yRzBSCOqoBHiBQfO6MBQsKGc1\n"
@@ -63,7 +65,8 @@ static void add_mac(struct buf *out, struct str text)
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
-	HMAC(EVP_sha256(), SECRET, sizeof(SECRET) - 1, (const unsigned char *)text.p, text.len, mac, &len);
+	HMAC(EVP_sha256(), SECRET, sizeof(SECRET) - 1, (const unsigned char *)text.p, text.len, mac,
+	     &len);
 	add_base64(out, mac, len);
 }
 

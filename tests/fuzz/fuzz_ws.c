@@ -1,8 +1,8 @@
 /* What a client sends over a WebSocket, through a connection from the handshake on.
  *
- * An input is a byte that says where to cut, then what follows the handshake. It is sent at once and in
- * pieces: both must come to the same messages, the same answers and the same end. A small reading of
- * RFC 6455 says what these have to be. */
+ * An input is a byte that says where to cut, then what follows the handshake. It is sent at once
+ * and in pieces: both must come to the same messages, the same answers and the same end.
+ * A small reading of RFC 6455 says what these have to be. */
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
@@ -90,9 +90,9 @@ static bool frame_cut(struct str *rest, struct frame *f)
 		len = len << 8 | p[2 + i];
 	*f = (struct frame){ .opcode = p[0] & 0x0f, .final = (p[0] & 0x80) != 0, .len = len };
 	const bool control = f->opcode >= 8;
-	f->bad = !masked || (p[0] & 0x70) != 0 || (f->opcode > 2 && f->opcode < 8) || f->opcode > 10 ||
-	         (control && (!f->final || len > 125)) || (wide == 2 && len < 126) ||
-	         (wide == 8 && len < 65536) || len > INT64_MAX;
+	f->bad = !masked || (p[0] & 0x70) != 0 || (f->opcode > 2 && f->opcode < 8) ||
+	         f->opcode > 10 || (control && (!f->final || len > 125)) ||
+	         (wide == 2 && len < 126) || (wide == 8 && len < 65536) || len > INT64_MAX;
 	f->mask = p + 2 + wide;
 	*rest = str_from(*rest, header);
 	f->payload = (struct str){ rest->p, len < rest->len ? (size_t)len : rest->len };
@@ -133,11 +133,12 @@ static enum reason model_close(const struct frame *f)
 	unmask(f, &text);
 	const struct str all = buf_view(&text);
 	if (all.len >= 2) {
-		const unsigned code = (unsigned)(unsigned char)all.p[0] << 8 | (unsigned char)all.p[1];
+		const unsigned code =
+			(unsigned)(unsigned char)all.p[0] << 8 | (unsigned char)all.p[1];
 		if (!utf8_valid(str_from(all, 2)))
 			why = REASON_BAD_UTF8;
-		else if (code < 1000 || (code > 1011 && code < 3000) || code > 4999 || code == 1004 ||
-		         code == 1005 || code == 1006)
+		else if (code < 1000 || (code > 1011 && code < 3000) || code > 4999 ||
+		         code == 1004 || code == 1005 || code == 1006)
 			why = REASON_PROTOCOL_ERROR;
 	} else if (all.len == 1) {
 		why = REASON_PROTOCOL_ERROR;
@@ -254,7 +255,8 @@ static unsigned check_answer(struct str rest)
 	struct str payload;
 
 	while (frame_next(&rest, &opcode, &payload)) {
-		CHECK(opcode == WS_TEXT || opcode == WS_BINARY || opcode == WS_PONG || opcode == WS_CLOSE);
+		CHECK(opcode == WS_TEXT || opcode == WS_BINARY || opcode == WS_PONG ||
+		      opcode == WS_CLOSE);
 		CHECK(opcode != WS_TEXT || utf8_valid(payload));
 		if (opcode != WS_CLOSE)
 			continue;

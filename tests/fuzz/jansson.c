@@ -5,7 +5,8 @@
 
 static json_t *read_text(struct str text, json_error_t *why)
 {
-	return json_loadb(text.p != NULL ? text.p : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, why);
+	return json_loadb(text.p != NULL ? text.p : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
+	                  why);
 }
 
 enum opinion jansson_reads(struct str text)

@@ -1,4 +1,5 @@
-/* A second opinion on JSON. Apart from the others, because jansson and common/json.h share names. */
+/* A second opinion on JSON. Apart from the others, because jansson and common/json.h
+ * share names. */
 #ifndef CONFAB_FUZZ_JANSSON_H
 #define CONFAB_FUZZ_JANSSON_H
 

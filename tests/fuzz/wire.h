@@ -1,5 +1,5 @@
-/* The transport half of a worker without Redis, and clients on the other ends of socket pairs. Time stands
- * still unless wire_wait lets it pass. */
+/* The transport half of a worker without Redis, and clients on the other ends of socket pairs.
+ * Time stands still unless wire_wait lets it pass. */
 #ifndef CONFAB_FUZZ_WIRE_H
 #define CONFAB_FUZZ_WIRE_H
 
