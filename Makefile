@@ -109,7 +109,7 @@ tsan: ; @$(MAKE) SANITIZE=thread ## build with the thread sanitizer
 layers: ## check that includes point one way
 	@scripts/check-layers
 
-lint: ## compile with -Werror, check layers, shellcheck, luacheck, cppcheck, clang-tidy
+lint: ## compile with -Werror, check layers and columns, shellcheck, luacheck, cppcheck, clang-tidy
 	@scripts/setup --dev
 	@scripts/lint
 
