@@ -497,7 +497,7 @@ static void unwire(struct worker *w)
 	net_fini(&w->net);
 	publish(w);      /* how the last ones ended */
 	sockets_fini(&w->sockets);
-	/* First what may still be answered, for answers reach all the others; and these may call. */
+	/* First what may still be answered: answers reach all the others, and these may call. */
 	calls_close(w->services.calls);
 	hub_free(w->services.hub);
 	sub_free(w->sub);
