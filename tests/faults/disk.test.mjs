@@ -199,7 +199,8 @@ describe('a Redis that has no room', { timeout: sized(120_000, 300_000) }, () =>
 			process.kill(victim, 'SIGKILL');
 			await until(() => alive(server).length === 2 && !alive(server).includes(victim), 'successor');
 			empty();
-			const again = await Talk.begin(server).catch(() => until(() => Talk.begin(server), 'room again'));
+			await server.serves();
+			const again = await until(() => Talk.begin(server), 'room again');
 			await again.during(() => sleep(200));
 			await again.settle();
 			await again.check();
