@@ -73,6 +73,8 @@ const APIS = {
 	gateway: {
 		place: { nsp: '/gateway' },
 		text: shortly,
+		// What is said before the history comes again after it.
+		greeting: 'updateChatHistory',
 		async meet(server, ann, bob) {
 			const name = unique('room');
 			const one = await enter(server, { token: ann.token, nsp: '/gateway' });
@@ -155,6 +157,8 @@ describe('one who stops reading', wait, () => {
 					slow.socket.on('connect', () => back.push(slow.socket.recovered));
 					if (room.join)
 						await slow.ask(...room.join);
+					if (api.greeting)
+						await slow.next(api.greeting);
 					await say('first');
 					await until(() => api.heard(slow).length === 1, 'the first');
 					cable.freeze();
@@ -532,6 +536,13 @@ describe('a crowd, some of whom stop reading', wait, () => {
 		const during = await phase(speaker, probes, STOP_MS);
 		await caughtUp([readers, probes], speaker.said, 'all messages at those who read');
 		assert.equal((await stopped.report()).pings, pings, 'they do read');
+		if (!elsewhere) {
+			const waiting = await until(async () => {
+				const bytes = await queued(server);
+				return bytes > STOPPED * 16 * 1024 && bytes;
+			}, 'messages that wait');
+			during.queued = Math.max(during.queued, waiting);
+		}
 		await stopped.go();
 		await caughtUp([stopped], speaker.said, 'all messages at those who read again');
 		const afterwards = await phase(speaker, probes, QUIET_MS);
@@ -544,7 +555,6 @@ describe('a crowd, some of whom stop reading', wait, () => {
 			`memory ${mb(base)} → ${mb(during.memory)} MB; before, during and after, in ms: ` +
 			`p50 ${ms(before.p50)}, ${ms(during.p50)}, ${ms(afterwards.p50)}, ` +
 			`p99 ${ms(before.p99)}, ${ms(during.p99)}, ${ms(afterwards.p99)}; longest between pings ${gap}`);
-		assert.ok(elsewhere || during.queued > STOPPED * 16 * 1024, `hardly anything waited: ${during.queued}`);
 		assert.ok(during.queued <= STOPPED * HARD + MB, `${during.queued} bytes waited`);
 		// The sanitizer's memory and pace tell nothing.
 		if (released)
