@@ -44,7 +44,7 @@ struct worker {
 	struct services services;
 	struct sub *sub;
 	struct event *listeners[CONF_MAX_LISTEN];
-	struct event *inbox, *signals[3];
+	struct event *inbox, *told_to_end;
 	struct deadline_list beat_list, drain_list, rest_list, patience_list;
 	struct deadline beat, drain, rest, patience;
 	struct buf message;
@@ -472,16 +472,14 @@ static void wire(struct worker *w)
 
 static void watch(struct worker *w)
 {
-	static const int ending[] = { SIGTERM, SIGINT, SIGQUIT };
 	for (unsigned i = 0; i < conf.n_listens; i++)
 		w->listeners[i] = event_new(w->base, w->in->listeners[i], EV_READ | EV_PERSIST,
 		                            on_listener, &w->listeners[i]);
 	w->inbox = event_new(w->base, w->in->inbox, EV_READ | EV_PERSIST, on_inbox, w);
 	event_add(w->inbox, NULL);
-	for (size_t i = 0; i < COUNT_OF(ending); i++) {
-		w->signals[i] = evsignal_new(w->base, ending[i], on_signal, w);
-		event_add(w->signals[i], NULL);
-	}
+	/* All other signals stay as the master has set them: it acts on them for all. */
+	w->told_to_end = evsignal_new(w->base, SIGTERM, on_signal, w);
+	event_add(w->told_to_end, NULL);
 	deadline_list_init(&w->deadlines, &w->beat_list, BEAT_MS, on_beat);
 	deadline_list_init(&w->deadlines, &w->drain_list, DRAIN_MS, on_drain);
 	deadline_list_init(&w->deadlines, &w->rest_list, REST_MS, on_rested);
@@ -512,8 +510,7 @@ static void unwire(struct worker *w)
 	ws_free(w->net.ws);
 	for (unsigned i = 0; i < conf.n_listens; i++)
 		event_free(w->listeners[i]);
-	for (size_t i = 0; i < COUNT_OF(w->signals); i++)
-		event_free(w->signals[i]);
+	event_free(w->told_to_end);
 	event_free(w->inbox);
 	deadlines_fini(&w->deadlines);
 	buf_fini(&w->message);
