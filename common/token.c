@@ -160,6 +160,15 @@ bool token_keys_load(struct token_keys *keys, const struct conf *c, char *why, s
 	return ok;
 }
 
+bool token_keys_check(const struct conf *c, char *why, size_t size)
+{
+	struct token_keys *keys = token_keys_new(NULL, NULL);
+	const bool ok = token_keys_load(keys, c, why, size);
+
+	token_keys_free(keys);
+	return ok;
+}
+
 static const struct key *signing_key(const struct token_keys *keys)
 {
 	for (size_t i = 0; i < keys->n; i++)

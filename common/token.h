@@ -29,6 +29,8 @@ MUST_USE bool token_keys_pem(struct token_keys *keys, const char *path, const ch
  * made if it is to be (conf_jwt_secret). False: `why` says what is wrong with which. */
 MUST_USE bool token_keys_load(struct token_keys *keys, const struct conf *c, char *why,
                               size_t size);
+/* Whether that would be done, for who has no use for the keys; the secret is made all the same. */
+MUST_USE bool token_keys_check(const struct conf *c, char *why, size_t size);
 /* Whether tokens can be issued (a secret or a private key is there). */
 bool token_keys_can_sign(const struct token_keys *keys);
 

@@ -20,6 +20,7 @@
 #include "common/metrics.h"
 #include "common/tally.h"
 #include "common/throttle.h"
+#include "common/token.h"
 #include "master/announce.h"
 #include "master/functions.h"
 #include "master/host.h"
@@ -356,17 +357,6 @@ static void leave(void *arg)
 	buf_fini(&m->bytes);
 }
 
-/* Made here, once, so that no worker finds it missing or unreadable. */
-static bool check_secret(char *why, size_t size)
-{
-	struct buf secret = { 0 };
-	bool ok = conf_jwt_secret(&conf, &secret, why, size);
-	if (secret.len > 0)
-		explicit_bzero(secret.p, secret.len);
-	buf_fini(&secret);
-	return ok;
-}
-
 /* The page and all that goes with it. A server without them serves all APIs. */
 static bool load_assets(struct master *m, char *why, size_t size)
 {
@@ -383,7 +373,8 @@ static bool load_assets(struct master *m, char *why, size_t size)
 /* Everything that can fail does so here, before the first child. */
 static bool master_open(struct master *m, worker_fn *worker, char *why, size_t size)
 {
-	if (!host_open(&m->host, why, size) || !check_secret(why, size))
+	/* The secret is made here, once, so that no worker finds it missing. */
+	if (!host_open(&m->host, why, size) || !token_keys_check(&conf, why, size))
 		return false;
 	unsigned wait_ms = m->host.left_behind ? ADDRESS_WAIT_MS : 0;
 	if (!listen_probe(conf.listens, conf.n_listens, wait_ms, why, size))

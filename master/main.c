@@ -64,10 +64,7 @@ static int check(const struct request *r)
 	memcpy(&c, &conf, sizeof(c));
 	if (!c.jwt_secret[0])
 		strcpy(c.jwt_secret, "to be made");
-	struct token_keys *keys = token_keys_new(NULL, NULL);
-	const bool ok = token_keys_load(keys, &c, why, sizeof(why));
-	token_keys_free(keys);
-	if (!ok)
+	if (!token_keys_check(&c, why, sizeof(why)))
 		return complain(why);
 	puts("configuration OK");
 	return EXIT_SUCCESS;

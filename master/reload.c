@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/token.h"
 
 /* A member of struct conf that is settled at the start. */
 struct settled {
@@ -47,11 +48,16 @@ bool reload_conf(const char *file, const char *const *options)
 {
 	struct conf fresh;
 	char why[512];
-	if (!conf_load(&fresh, file, options, why, sizeof(why))) {
+	bool good = conf_load(&fresh, file, options, why, sizeof(why));
+	if (good) {
+		keep_settled(&fresh);
+		/* A worker would not start without its keys, nor its successors. */
+		good = token_keys_check(&fresh, why, sizeof(why));
+	}
+	if (!good) {
 		log_error("configuration kept as it was: %s", why);
 		return false;
 	}
-	keep_settled(&fresh);
 	conf = fresh;
 	log_init("master", conf.log_level);
 	log_info("configuration read again");

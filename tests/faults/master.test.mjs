@@ -1,8 +1,9 @@
-// What may befall the master: signals that reach more than it, keys that cannot be read, descriptors that are not
-// there, and a Redis of its own that dies while it is told to stop.
+// What may befall the master: signals that reach more than it, and keys that cannot be read.
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { start } from '../lib/server.mjs';
+import { until } from '../lib/wait.mjs';
 
 const pids = (server) => server.workers().map(({ pid }) => pid).sort();
 
@@ -18,6 +19,33 @@ describe('the master', { timeout: 300_000 }, () => {
 			await server.serves();
 			await server.serves();
 			assert.deepEqual(pids(server), before);
+		} finally {
+			await server.stop();
+		}
+	});
+
+	test('a key that cannot be read ends the start', async () => {
+		await assert.rejects(start({ options: { 'jwt-key': '/nowhere/none.pem RS256' } }),
+			/did not start: it ended\n[^]*error master \/nowhere\/none\.pem: No such file/);
+	});
+
+	test('a reload with a mistake is refused, and all stays as it was', async () => {
+		const server = await start({ options: { workers: 2 } });
+		const good = fs.readFileSync(server.file);
+		const reload = (more, said) => {
+			fs.writeFileSync(server.file, `${good}${more}\n`);
+			process.kill(server.pid, 'SIGHUP');
+			return until(() => said.test(server.output), `line ${said}`);
+		};
+		try {
+			const before = pids(server);
+			await reload('ping-interval soon', /kept as it was: \S+confab\.conf:\d+: ping-interval "soon": must/);
+			await reload('jwt-key /nowhere/none.pem RS256', /kept as it was: \/nowhere\/none\.pem: No such file/);
+			await server.serves();
+			assert.deepEqual(pids(server), before);
+			await reload('ping-interval 24s', /configuration read again/);
+			await until(() => pids(server).length === 2 && pids(server).every((pid) => !before.includes(pid)), 'successors');
+			await server.serves();
 		} finally {
 			await server.stop();
 		}
