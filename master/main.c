@@ -1,6 +1,7 @@
 /* The command line: what to do, with which configuration.
  *
  * The options of the directives, like their help, come from conf.def. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,6 +292,19 @@ static int act(const struct request *r)
 	return r->action(r);
 }
 
+/* What is opened next takes the place of a standard descriptor that is not there, and so the lines
+ * of the log: a lock's file, say, with the host's name in it. */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct request r = { .action = serve,
@@ -298,6 +312,7 @@ int main(int argc, char **argv)
 		             .file = access(default_file, F_OK) ? NULL : default_file };
 	int status = EXIT_USAGE;
 
+	fill_standard();
 	if (options_read(&r, argc, argv) && subcommand_read(&r, argc, argv))
 		status = act(&r);
 	else

@@ -1,9 +1,15 @@
-// What may befall the master: signals that reach more than it, and keys that cannot be read.
+// What may befall the master: signals that reach more than it, keys that cannot be read, and descriptors that are
+// not there.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { start } from '../lib/server.mjs';
-import { until } from '../lib/wait.mjs';
+import os from 'node:os';
+import path from 'node:path';
+import { freePort, program, start } from '../lib/server.mjs';
+import { until, within } from '../lib/wait.mjs';
+import { request } from '../lib/wire.mjs';
 
 const pids = (server) => server.workers().map(({ pid }) => pid).sort();
 
@@ -48,6 +54,25 @@ describe('the master', { timeout: 300_000 }, () => {
 			await server.serves();
 		} finally {
 			await server.stop();
+		}
+	});
+
+	test('started without standard descriptors, it takes none of its files for them', async () => {
+		const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'confab-'));
+		const port = await freePort();
+		const child = spawn('sh', ['-c', 'exec "$0" "$@" <&- >&- 2>&-', program('confab'), '--workers', '1',
+			'--listen', `127.0.0.1:${port} none`, '--run-dir', `${dir}/run`, '--data-dir', `${dir}/data`]);
+		const ended = once(child, 'exit');
+		try {
+			await until(async () => (await request(port, { path: '/health' })).status === 200, 'server that serves');
+			assert.equal(fs.readFileSync(`${dir}/run/confab.pid`, 'latin1'), `${child.pid}\n`);
+			child.kill('SIGTERM');
+			assert.deepEqual(await within(ended, 'end'), [0, null]);
+			assert.match(fs.readFileSync(`${dir}/data/host-id`, 'latin1'), /^[0-9a-f]{12}\n$/);
+			assert.match(fs.readFileSync(`${dir}/data/generation`, 'latin1'), /^0{9}1\n$/);
+		} finally {
+			child.kill('SIGKILL');
+			fs.rmSync(dir, { recursive: true, force: true });
 		}
 	});
 });
