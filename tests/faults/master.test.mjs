@@ -1,5 +1,5 @@
-// What may befall the master: signals that reach more than it, keys that cannot be read, and descriptors that are
-// not there.
+// What may befall the master: signals that reach more than it, keys that cannot be read, descriptors that are not
+// there, and a Redis of its own that dies again and again.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
@@ -7,11 +7,24 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { descendants } from '../lib/procs.mjs';
 import { freePort, program, start } from '../lib/server.mjs';
 import { until, within } from '../lib/wait.mjs';
 import { request } from '../lib/wire.mjs';
 
 const pids = (server) => server.workers().map(({ pid }) => pid).sort();
+
+// The embedded Redis, once it is that program; undefined while there is none.
+function redisOf(server) {
+	return descendants(server.pid).find(({ pid }) =>
+		fs.readFileSync(`/proc/${pid}/comm`, 'latin1').startsWith('redis'))?.pid;
+}
+
+async function killRedis(server) {
+	const pid = await until(() => redisOf(server), 'Redis', { every: 1 });
+	process.kill(pid, 'SIGKILL');
+	await until(() => redisOf(server) !== pid, 'end of Redis', { every: 1 });
+}
 
 describe('the master', { timeout: 300_000 }, () => {
 	test('what a terminal sends to all of its group, workers leave to the master', async () => {
@@ -73,6 +86,17 @@ describe('the master', { timeout: 300_000 }, () => {
 		} finally {
 			child.kill('SIGKILL');
 			fs.rmSync(dir, { recursive: true, force: true });
+		}
+	});
+
+	test('told to stop while Redis waits to be started again, it leaves no socket', async () => {
+		const server = await start({ options: { workers: 1 } });
+		try {
+			// With each that dies at once the pause grows; after the fifth it is 0.8 s.
+			for (let n = 0; n < 5; n++)
+				await killRedis(server);
+		} finally {
+			await server.stop();
 		}
 	});
 });
