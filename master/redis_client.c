@@ -4,6 +4,7 @@
 #include "master/redis_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <poll.h>
 #include <stdio.h>
@@ -101,6 +102,8 @@ static bool connected(struct redis_client *r)
 		failed(r, why_of(r->link));
 		return false;
 	}
+	/* hiredis does not: an embedded Redis that is started anew would keep it. */
+	(void)fcntl(r->link->fd, F_SETFD, FD_CLOEXEC);
 	resp_bound(r->link->reader);
 	r->links++;
 	return true;

@@ -26,6 +26,12 @@ async function killRedis(server) {
 	await until(() => redisOf(server) !== pid, 'end of Redis', { every: 1 });
 }
 
+// The sockets that a process has open beside the standard descriptors.
+function socketsOf(pid) {
+	return fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => fd > 2)
+		.map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`)).filter((what) => what.startsWith('socket:'));
+}
+
 describe('the master', { timeout: 300_000 }, () => {
 	test('what a terminal sends to all of its group, workers leave to the master', async () => {
 		const server = await start({ options: { workers: 2 } });
@@ -95,6 +101,20 @@ describe('the master', { timeout: 300_000 }, () => {
 			// With each that dies at once the pause grows; after the fifth it is 0.8 s.
 			for (let n = 0; n < 5; n++)
 				await killRedis(server);
+		} finally {
+			await server.stop();
+		}
+	});
+
+	test('a Redis that is started again has nothing of the master\'s connections', async () => {
+		const server = await start({ options: { workers: 1 } });
+		try {
+			const before = socketsOf(server.pid);
+			assert.notEqual(before.length, 0);
+			await killRedis(server);
+			await server.serves();
+			const now = await until(() => socketsOf(redisOf(server)), 'look at Redis');
+			assert.deepEqual(now.filter((socket) => before.includes(socket)), []);
 		} finally {
 			await server.stop();
 		}
