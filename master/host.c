@@ -21,6 +21,9 @@ static bool make_dir(const char *path)
 {
 	char parent[PATH_MAX];
 	snprintf(parent, sizeof(parent), "%s", path);
+	/* What stands before a slash at the end is no parent. */
+	for (size_t len = strlen(parent); len > 1 && parent[len - 1] == '/'; len--)
+		parent[len - 1] = '\0';
 	for (char *slash = strchr(parent + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(parent, 0755) < 0 && errno != EEXIST)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -291,6 +292,30 @@ static void test_a_host_is_locked_and_keeps_its_name(void **state)
 	memcpy(conf.data_dir, data_dir, sizeof(data_dir));
 }
 
+static void assert_private(const char *path)
+{
+	struct stat is;
+	assert_int_equal(stat(path, &is), 0);
+	assert_int_equal(is.st_mode & 07777, 0700);
+}
+
+static void test_directories_are_for_nobody_else(void **state)
+{
+	struct fixture *f = *state;
+	struct host other;
+	char why[256], data_dir[sizeof(conf.data_dir)];
+	assert_private(f->host.run_dir);
+	assert_private(f->host.data_dir);
+	memcpy(data_dir, conf.data_dir, sizeof(data_dir));
+	snprintf(conf.run_dir, sizeof(conf.run_dir), "%s/a/run/", f->dir);
+	snprintf(conf.data_dir, sizeof(conf.data_dir), "%s/a//data//", f->dir);
+	assert_true(host_open(&other, why, sizeof(why)));
+	assert_private(other.run_dir);
+	assert_private(other.data_dir);
+	host_close(&other);
+	memcpy(conf.data_dir, data_dir, sizeof(data_dir));
+}
+
 static void test_backoff_grows_with_each_crash(UNUSED void **state)
 {
 	assert_int_equal(child_backoff(0, CRASH_MS), 0);
@@ -336,6 +361,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_hand_overs_are_inherited_an_order_to_drain_is_not, start_two, end_two),
 		cmocka_unit_test_setup_teardown(test_a_host_is_locked_and_keeps_its_name, start_two,
+		                                end_two),
+		cmocka_unit_test_setup_teardown(test_directories_are_for_nobody_else, start_two,
 		                                end_two),
 		cmocka_unit_test(test_backoff_grows_with_each_crash),
 		cmocka_unit_test(test_an_end_has_words),
