@@ -18,12 +18,16 @@ static bool fail_errno(char *why, size_t size, const char *path)
  * find none one wins and all read the same. */
 static bool secret_make(const char *path)
 {
-	char beside[sizeof(conf.data_dir) + 64], text[64];
+	char beside[sizeof(conf.data_dir) + 64], text[64], name[9] = "";
 	unsigned char raw[48];
 
+	/* A name that nobody had before: one killed here leaves its file, and in a container the
+	 * next has its pid. */
+	id_random(raw, 6);
+	id_encode(name, raw, 6);
+	snprintf(beside, sizeof(beside), "%s.%s", path, name);
 	id_random(raw, sizeof(raw));
 	id_encode(text, raw, sizeof(raw));
-	snprintf(beside, sizeof(beside), "%s.%ld", path, (long)getpid());
 	const int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;

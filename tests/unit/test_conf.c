@@ -1,6 +1,7 @@
 /* The configuration: what each level and type takes, what is refused and how it is said. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -424,6 +425,27 @@ static void test_secret_is_made_once(void **state)
 	buf_fini(&again);
 }
 
+/* One that was killed while it made the secret had our pid, as in containers. */
+static void test_secret_half_made(void **state)
+{
+	struct conf c = load(NULL);
+	struct buf out = { 0 };
+	char why[256], secret[64], half[96];
+
+	(void)state;
+	snprintf(c.data_dir, sizeof(c.data_dir), "%s", dir);
+	snprintf(secret, sizeof(secret), "%s/jwt-secret", dir);
+	snprintf(half, sizeof(half), "%s.%ld", secret, (long)getpid());
+	const int fd = open(half, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_true(conf_jwt_secret(&c, &out, why, sizeof(why)));
+	assert_int_equal(out.len, 64);
+	buf_fini(&out);
+	assert_int_equal(unlink(half), 0);
+	assert_int_equal(unlink(secret), 0);
+}
+
 /* Processes that start at the same moment must agree. */
 static void test_secret_race(void **state)
 {
@@ -511,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_sample_is_current),
 		cmocka_unit_test(test_help_has_each_directive),
 		cmocka_unit_test(test_secret_is_made_once),
+		cmocka_unit_test(test_secret_half_made),
 		cmocka_unit_test(test_secret_race),
 	};
 
