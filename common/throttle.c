@@ -10,6 +10,9 @@
 
 enum { BUCKETS = 4096 };
 
+/* Beyond any two processes' notions of now: one whose turn takes longer is killed. */
+#define APART_US UINT64_C(10000000)
+
 struct throttle {
 	unsigned char secret[crypto_shorthash_KEYBYTES];     /* nobody can choose to collide */
 	_Atomic uint64_t full_us[BUCKETS];
@@ -39,13 +42,17 @@ bool throttle_allow(struct throttle *t, struct conf_rate rate, struct str key, u
 		return true;
 	_Atomic uint64_t *bucket = bucket_of(t, key);
 	const uint64_t now = now_ms * 1000, cost = 1000000 / rate.per_second;
+	const uint64_t empty = now + cost * (rate.burst > 0 ? rate.burst : 1);
 	uint64_t full = atomic_load_explicit(bucket, memory_order_relaxed), after;
+	bool allowed;
 	do {
 		const uint64_t from = full > now ? full : now;
-		after = from + cost;
-		if (after - now > cost * (rate.burst > 0 ? rate.burst : 1))
+		allowed = from + cost <= empty;
+		if (!allowed && full <= empty + APART_US)
 			return false;
+		/* What an earlier rate took may be far more than a burst of this one. */
+		after = allowed ? from + cost : empty;
 	} while (!atomic_compare_exchange_weak_explicit(bucket, &full, after, memory_order_relaxed,
 	                                                memory_order_relaxed));
-	return true;
+	return allowed;
 }

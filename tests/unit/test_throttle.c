@@ -63,6 +63,22 @@ static void all_processes_count_together(void **state)
 	assert_false(throttle_allow(t, rate, STR("a"), NOW));
 }
 
+/* A reload: who took what the rate of before allowed is not shut out by it for long. */
+static void another_rate_has_the_last_word(void **state)
+{
+	static const struct conf_rate before = { .per_second = 1, .burst = 1000 };
+	struct throttle *t = throttle_new();
+	(void)state;
+	while (throttle_allow(t, before, STR("a"), NOW))
+		;
+	assert_false(throttle_allow(t, rate, STR("a"), NOW));
+	assert_false(throttle_allow(t, rate, STR("a"), NOW + 99));
+	assert_true(throttle_allow(t, rate, STR("a"), NOW + 100));
+	/* The clock of one that is in a long turn is behind, and gives nothing back. */
+	assert_false(throttle_allow(t, rate, STR("a"), NOW - 5000));
+	assert_false(throttle_allow(t, rate, STR("a"), NOW + 100));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -70,6 +86,7 @@ int main(void)
 		cmocka_unit_test(each_key_for_itself),
 		cmocka_unit_test(no_rate_no_limit),
 		cmocka_unit_test(all_processes_count_together),
+		cmocka_unit_test(another_rate_has_the_last_word),
 	};
 	return cmocka_run_group_tests_name("throttle", tests, NULL, NULL);
 }
