@@ -266,7 +266,7 @@ bool redis_server_reaped(struct redis_server *s, pid_t pid, int status)
 		return false;
 	s->pid = 0;
 	child_end(status, how, sizeof(how));
-	/* It removes its socket itself, unless it was killed; and it may be the last to be started. */
+	/* It removes its socket itself, unless it was killed; and it may be the last one. */
 	unlink(s->socket);
 	if (s->state == SERVER_STOPPING) {
 		log_info("redis-server pid=%d %s", (int)pid, how);
