@@ -47,10 +47,24 @@ static int complain(const char *why)
 	return EXIT_FAILURE;
 }
 
+/* What is opened next takes the place of a standard descriptor that is not there, and so the lines
+ * of the log: a lock's file, say, with the host's name in it. */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Actions. Each returns the exit status. */
 
 static int serve(const struct request *r)
 {
+	fill_standard();
 	log_init("master", conf.log_level);
 	return master_run(worker_main, r->file, r->options);
 }
@@ -292,19 +306,6 @@ static int act(const struct request *r)
 	return r->action(r);
 }
 
-/* What is opened next takes the place of a standard descriptor that is not there, and so the lines
- * of the log: a lock's file, say, with the host's name in it. */
-static void fill_standard(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	struct request r = { .action = serve,
@@ -312,7 +313,6 @@ int main(int argc, char **argv)
 		             .file = access(default_file, F_OK) ? NULL : default_file };
 	int status = EXIT_USAGE;
 
-	fill_standard();
 	if (options_read(&r, argc, argv) && subcommand_read(&r, argc, argv))
 		status = act(&r);
 	else
