@@ -86,7 +86,8 @@ static void give_back(struct worker *w)
 static void on_beat(struct deadline *d)
 {
 	struct worker *w = CONTAINER_OF(d, struct worker, beat);
-	tell_master(w, CHAN_BEAT, (int32_t)getpid());
+	/* That we serve is said again: the master's inbox may have been full. */
+	tell_master(w, w->serving ? CHAN_READY : CHAN_BEAT, (int32_t)getpid());
 	give_back(w);
 	log_left_out();
 	deadline_set(&w->beat_list, d);

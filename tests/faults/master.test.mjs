@@ -12,6 +12,8 @@ import { freePort, program, start } from '../lib/server.mjs';
 import { until, within } from '../lib/wait.mjs';
 import { request } from '../lib/wire.mjs';
 
+const ATTEMPTS = 5;
+
 const pids = (server) => server.workers().map(({ pid }) => pid).sort();
 
 // The embedded Redis, once it is that program; undefined while there is none.
@@ -76,14 +78,25 @@ describe('the master', { timeout: 300_000 }, () => {
 		}
 	});
 
+	// One that serves, without descriptors 0, 1 and 2; started again if another took its port meanwhile.
+	async function startBare(dir) {
+		for (let attempt = 1; ; attempt++) {
+			const port = await freePort();
+			const child = spawn('sh', ['-c', 'exec "$0" "$@" <&- >&- 2>&-', program('confab'), '--workers', '1',
+				'--listen', `127.0.0.1:${port} none`, '--run-dir', `${dir}/run`, '--data-dir', `${dir}/data`]);
+			const ended = once(child, 'exit');
+			await until(async () => child.exitCode !== null ||
+				(await request(port, { path: '/health' })).status === 200, 'server that serves');
+			if (child.exitCode === null || attempt === ATTEMPTS)
+				return { child, ended };
+			fs.rmSync(dir, { recursive: true });
+		}
+	}
+
 	test('started without standard descriptors, it takes none of its files for them', async () => {
 		const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'confab-'));
-		const port = await freePort();
-		const child = spawn('sh', ['-c', 'exec "$0" "$@" <&- >&- 2>&-', program('confab'), '--workers', '1',
-			'--listen', `127.0.0.1:${port} none`, '--run-dir', `${dir}/run`, '--data-dir', `${dir}/data`]);
-		const ended = once(child, 'exit');
+		const { child, ended } = await startBare(dir);
 		try {
-			await until(async () => (await request(port, { path: '/health' })).status === 200, 'server that serves');
 			assert.equal(fs.readFileSync(`${dir}/run/confab.pid`, 'latin1'), `${child.pid}\n`);
 			child.kill('SIGTERM');
 			assert.deepEqual(await within(ended, 'end'), [0, null]);
