@@ -377,6 +377,21 @@ static void a_user_is_here_by_peers(void **state)
 	assert_string_equal(w.here, "-bob -e:ve ");
 }
 
+/* That feed is held for ever, and what was kept for a joiner would be, too. */
+static void what_is_said_to_a_worker_alone_is_not_kept(void **state)
+{
+	struct listener l;
+	(void)state;
+
+	hub_listen(w.hub, STR("worker:w"));
+	hub_hear(w.hub, STR("worker:w"),
+	         STR("{\"type\":\"resumed\",\"feed\":\"user:bob\",\"session\":\"s\",\"take\":2}"));
+	listener_init(&l, "s1", "bob");
+	hub_join(w.hub, &l.peer, STR("worker:w"), 0);
+	assert_string_equal(heard(&l), "");
+	peer_fini(w.hub, &l.peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +402,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_else_is_told_to_those_behind, begin, end),
 		cmocka_unit_test_setup_teardown(only_state_is_read_anew, begin, end),
 		cmocka_unit_test_setup_teardown(a_user_is_here_by_peers, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_said_to_a_worker_alone_is_not_kept, begin,
+		                                end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,10 +109,12 @@ static bool on_event(void *ctx, struct feed *f, uint64_t stamp, struct str json)
 		return true;
 	const bool readable = event_read(json, &arena, &e);
 	if (readable) {
-		topic_keep(t, json);
 		e.stamp = stamp;
+		/* What names another feed is no state of this one, which is held for ever. */
 		if (e.feed.p != NULL)
 			t = topic_get(h, e.feed);
+		else
+			topic_keep(t, json);
 		if (t != NULL)
 			tell_topic(&h->teller, t, &e, json);
 	} else {
