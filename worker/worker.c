@@ -83,11 +83,23 @@ static void give_back(struct worker *w)
 	malloc_trim(0);
 }
 
+/* A Redis without room, or without our functions, refuses for a while, and its connection stays:
+ * nothing else would say when it takes again what it has to know. */
+static void say_refused(struct worker *w)
+{
+	if (!calls_up(w->services.calls))
+		return;
+	partings_again();
+	presence_retry(w->services.presence);
+	lobby_retry(w->services.lobby);
+}
+
 static void on_beat(struct deadline *d)
 {
 	struct worker *w = CONTAINER_OF(d, struct worker, beat);
 	/* That we serve is said again: the master's inbox may have been full. */
 	tell_master(w, w->serving ? CHAN_READY : CHAN_BEAT, (int32_t)getpid());
+	say_refused(w);
 	give_back(w);
 	log_left_out();
 	deadline_set(&w->beat_list, d);
@@ -278,7 +290,7 @@ static void on_redis_up(void *ctx, uint64_t now, uint64_t epoch_start)
 	struct worker *w = ctx;
 	serve(w);
 	sub_epoch(w->sub, now, epoch_start);
-	partings_redis_up();
+	partings_again();
 	say_all_again(w);
 	if (epoch_start == 0)
 		hub_forget(w->services.hub);

@@ -7,13 +7,15 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { leaveAll } from '../lib/chatter.mjs';
+import { Guest, dismissAll } from '../lib/crowd.mjs';
 import { scrape } from '../lib/metrics.mjs';
-import { person } from '../lib/people.mjs';
+import { person, unique } from '../lib/people.mjs';
 import { redis } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
 import { sized } from '../lib/size.mjs';
 import { Talk } from '../lib/talk.mjs';
+import { token } from '../lib/token.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { request } from '../lib/wire.mjs';
 
@@ -225,6 +227,39 @@ describe('a Redis that has no room', { timeout: sized(120_000, 300_000) }, () =>
 		} finally {
 			control.disconnect();
 			leaveAll();
+			await server.stop();
+		}
+	});
+
+	test('who goes while maxmemory is reached is gone once there is room', async () => {
+		const server = await start({ options: { workers: 1 } });
+		const control = redis(server);
+		try {
+			const [bob, lou, moe] = await Promise.all([0, 1, 2].map(() => Guest.open(server)));
+			const id = unique('bob');
+			await bob.join('/channels', { token: token({ sub: id, username: id }) });
+			for (const [guest, name] of [[lou, 'lou'], [moe, 'moe']]) {
+				await guest.join('/lobby');
+				await guest.ask('login', { name, room: 'room' });
+			}
+			// A worker that gets its first lease says all again.
+			await until(async () => await control.zcard('workers') === 1 && await control.scard('unleased') === 0,
+				'lease');
+			assert.equal(await control.sismember('online', id), 1);
+			const refused = async () => (await scrape(server)).sum('confab_redis_errors_total', { kind: 'OOM' });
+			const before = await refused();
+			await control.config('SET', 'maxmemory', 1);
+			bob.leave();
+			lou.leave();
+			// The end of a session, a user who went, a login that is over.
+			await until(async () => await refused() >= before + 3, 'refusals');
+			await control.config('SET', 'maxmemory', 0);
+			await until(async () => await control.sismember('online', id) === 0, 'word that the user went');
+			await until(async () => (await control.keys('session:*')).length === 0, 'end of the session');
+			await until(async () => (await control.hkeys('lobby:room')).join() === 'moe', 'word of the logout');
+		} finally {
+			control.disconnect();
+			dismissAll();
 			await server.stop();
 		}
 	});

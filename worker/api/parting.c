@@ -1,5 +1,5 @@
-/* Partings: Redis is told that a session's socket is over. What it could not be told while it was
- * away is kept until it is there: a session whose end is never told would live for ever. */
+/* Partings: Redis is told that a session's socket is over. What it could not be told, being away,
+ * or refused is kept until it takes it: a session whose end is never told would live for ever. */
 #include "worker/api/parting.h"
 
 #include <stdlib.h>
@@ -41,7 +41,7 @@ void parting_tell(struct str session, struct str take, bool leaves)
 	session_end(op, leaves, parting_told);
 }
 
-/* Redis is away. */
+/* Redis is away, or has no room for it. */
 static bool parting_failed(struct op *op, const struct fault *fault UNUSED)
 {
 	struct parting *p = xcalloc(1, sizeof(*p) + op->session.len + op->take.len);
@@ -63,7 +63,7 @@ void parting_unfollow(const struct op *asked, struct str room)
 	session_unfollow(op, arena_str(&op->arena, room), parting_told);
 }
 
-void partings_redis_up(void)
+void partings_again(void)
 {
 	struct list waiting;
 	list_init(&waiting);

@@ -12,7 +12,7 @@ void partings_fini(void);
 void parting_tell(struct str session, struct str take, bool leaves);
 /* The asking socket left a room: its session does, too. */
 void parting_unfollow(const struct op *asked, struct str room);
-/* Redis is there again: says what could not be said meanwhile. */
-void partings_redis_up(void);
+/* Redis is there again, or may take by now what it refused: says what could not be said. */
+void partings_again(void);
 
 #endif

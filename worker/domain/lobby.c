@@ -4,7 +4,7 @@
  * is done to it: what the socket asks then waits, and so does the socket's end. Whatever else Redis
  * does not know, or may not know, stands among the untold, and is said by calls of our own,
  * a few at a time. When one of these fails for want of Redis, the rest waits until Redis
- * answers anything. */
+ * answers anything, or for another try. */
 #include "worker/domain/lobby.h"
 
 #include <stdio.h>
@@ -311,6 +311,11 @@ void lobby_again(struct lobby *l)
 		else
 			login->again = true;
 	}
+	answered(l);
+}
+
+void lobby_retry(struct lobby *l)
+{
 	answered(l);
 }
 

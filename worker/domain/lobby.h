@@ -31,6 +31,8 @@ struct lobby *lobby_new(const struct services *services, lobby_ousted_fn *ousted
 void lobby_free(struct lobby *l);
 /* Redis is there again, or may have swept this worker: says all again. */
 void lobby_again(struct lobby *l);
+/* Redis is there, and may take by now what it refused: says that. */
+void lobby_retry(struct lobby *l);
 /* The socket of that id is over: whoever is logged in by it, or about to be, is logged out, now or
  * when Redis is there. */
 void lobby_part(struct lobby *l, struct str sid);

@@ -3,7 +3,7 @@
  * Only of users whose coming or going is not told yet there is an entry here: whoever knows which
  * users the worker has says when the first socket of one opened and the last one closed. All that
  * are dirty at the end of a turn go in few calls, so that a rush of connections costs few; what was
- * not answered is said again when Redis is back. */
+ * not answered is said again when Redis is back, and what it refused after a while. */
 #include "worker/domain/presence.h"
 
 #include <stdlib.h>
@@ -104,7 +104,7 @@ static void news_told(struct op *op, const struct strs *reply UNUSED)
 	op_reply(op, STR_NONE);
 }
 
-/* presence_again will say it once more. */
+/* presence_again or presence_retry will say it once more. */
 static bool news_failed(struct op *op, const struct fault *fault UNUSED)
 {
 	const struct news *news = op->state;
@@ -163,6 +163,16 @@ void presence_again(struct presence *p)
 
 	while ((c = map_next(&p->changes, &cursor)) != NULL)
 		say(p, c);
+}
+
+void presence_retry(struct presence *p)
+{
+	size_t cursor = 0;
+	struct change *c;
+
+	while ((c = map_next(&p->changes, &cursor)) != NULL)
+		if (!c->asked)
+			say(p, c);
 }
 
 struct presence *presence_new(const struct services *services)

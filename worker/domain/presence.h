@@ -23,6 +23,8 @@ void presence_free(struct presence *p);
 void presence_say(struct presence *p, struct str user, bool here);
 /* Redis is there again: says what it may not have heard. */
 void presence_again(struct presence *p);
+/* Redis is there, and may take by now what it refused: says that. */
+void presence_retry(struct presence *p);
 /* End of a turn: says what changed in it. */
 void presence_tick(struct presence *p);
 
