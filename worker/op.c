@@ -55,9 +55,17 @@ void op_fail(struct op *op, enum err code, const char *field, const char *detail
 
 void op_orphan(struct list *ops)
 {
-	LIST_EACH(ops, link) {
-		struct op *op = LIST_OF(link, struct op, link);
-		op->asker = NULL;
-		list_remove(link);
+	struct list orphans;
+
+	list_init(&orphans);
+	list_splice(&orphans, ops);
+	LIST_EACH(&orphans, link)
+		LIST_OF(link, struct op, link)->asker = NULL;
+	/* One that ends may end others. */
+	while (!list_empty(&orphans)) {
+		struct op *op = LIST_OF(orphans.next, struct op, link);
+		list_remove(&op->link);
+		if (op->unheard != NULL)
+			op->unheard(op);
 	}
 }

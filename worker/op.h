@@ -59,6 +59,9 @@ struct op {
 	const void *state;   /* whatever the verb under way must remember, in the arena */
 	const void *held;    /* what it keeps until it ends (api.c) … */
 	void (*cleanup)(struct op *op);      /* … and gives back then, whichever way it ends */
+	/* Ends it when its asker dies: set while it waits for what may never come.
+	 * NULL: it goes on. */
+	void (*unheard)(struct op *op);
 };
 
 /* A new op on the asker's list `ops` (NULL: nobody's, its answer goes nowhere). */
@@ -69,7 +72,7 @@ void op_reply(struct op *op, struct str json);
 /* Refuses and frees the op. `detail` may be NULL: the error's own text. */
 void op_fail(struct op *op, enum err code, const char *field, const char *detail);
 void op_fault(struct op *op, const struct fault *fault);
-/* The asker dies: its ops go on, unheard. */
+/* The asker dies: its ops go on or end, unheard. */
 void op_orphan(struct list *ops);
 /* Formats into the op's arena. */
 #define op_text(op, ...) arena_printf(&(op)->arena, __VA_ARGS__)

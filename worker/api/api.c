@@ -124,6 +124,7 @@ static void on_feed_live(void *ctx)
 {
 	struct op *op = ctx;
 	const struct hold *hold = op->held;
+	op->unheard = NULL;
 	hold->again(op);
 }
 
@@ -136,6 +137,22 @@ static bool hold_feed(struct op *op, struct hold *hold, struct str feed, void (*
 	op->held = hold;
 	op->cleanup = release_hold;
 	return hub_hold(op->services->hub, hold->feed, on_feed_live, op);
+}
+
+static void end_unheard(struct op *op)
+{
+	op_reply(op, STR_NONE);
+}
+
+/* The same for an op that does nothing but wait. While Redis is away clients come, are sent off and
+ * come again: each that is gone would else leave an op behind, and a feed. */
+static bool await_feed(struct op *op, struct hold *hold, struct str feed,
+                       void (*again)(struct op *))
+{
+	const bool live = hold_feed(op, hold, feed, again);
+	if (!live)
+		op->unheard = end_unheard;
+	return live;
 }
 
 static struct hold *hold_new(struct op *op)
@@ -151,7 +168,7 @@ bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(stru
 		return true;
 	if (op->held == NULL) {
 		/* What was checked before the feed was live may be outdated. */
-		if (!hold_feed(op, hold_new(op), feed, again))
+		if (!await_feed(op, hold_new(op), feed, again))
 			return false;
 	}
 	if (hub_last(hub, user_feed(op, op->user)) > stamp) {
@@ -387,6 +404,6 @@ void api_authenticate(struct op *op, struct str token, op_fn *then)
 	op->held = hold;
 	/* A REST request is over before anything could happen to its user. */
 	if (asker_of(op) == NULL ||
-	    hold_feed(op, hold, user_feed(op, hold->claims.sub), enter_user))
+	    await_feed(op, hold, user_feed(op, hold->claims.sub), enter_user))
 		enter_user(op);
 }

@@ -174,6 +174,22 @@ static void enter_again(struct op *op)
 	lobby_recall(op, entered);
 }
 
+/* The socket is over, and with it the login. */
+static void end_unheard(struct op *op)
+{
+	lobby_reply(op, STR_NONE);
+}
+
+static void wait_for_feed(struct op *op)
+{
+	if (op->asker == NULL) {
+		end_unheard(op);
+		return;
+	}
+	asking_of(op)->steps->waits = true;
+	op->unheard = end_unheard;
+}
+
 static void entered(struct op *op, const void *result)
 {
 	struct steps *steps = asking_of(op)->steps;
@@ -183,7 +199,7 @@ static void entered(struct op *op, const void *result)
 	else if (steps->live)
 		enter_again(op);
 	else
-		steps->waits = true;
+		wait_for_feed(op);
 }
 
 static void feed_live(struct op *op)

@@ -1,0 +1,96 @@
+// Clients that come while Redis is away, and go before it is back: nothing of them is left, neither here nor, once it
+// is back, there.
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { Guest, dismissAll } from '../lib/crowd.mjs';
+import { FalseRedis, KINDS } from '../lib/false-redis.mjs';
+import { scrape } from '../lib/metrics.mjs';
+import { unique } from '../lib/people.mjs';
+import { RedisChild } from '../lib/redis.mjs';
+import { start } from '../lib/server.mjs';
+import { sized } from '../lib/size.mjs';
+import { token } from '../lib/token.mjs';
+import { until } from '../lib/wait.mjs';
+
+const CLIENTS = sized(20, 200);
+
+// Subscriptions are made no more; all else is well.
+const DEAF = {
+	on: ['subscriptions'],
+	answer: (bytes) => (bytes.includes('$9\r\nsubscribe\r\n') ? '' : bytes),
+};
+
+describe('gone before Redis is back', { timeout: sized(120_000, 300_000) }, () => {
+	let child, control, redis, server;
+	before(async () => {
+		child = await RedisChild.start();
+		control = await child.connect();
+	});
+	after(async () => {
+		control?.disconnect();
+		await child?.end();
+	});
+	beforeEach(async () => {
+		redis = await FalseRedis.open(child.port);
+		server = await start({ options: { workers: 1, redis: redis.address } });
+	});
+	afterEach(async () => {
+		dismissAll();
+		await server?.stop();
+		redis.close();
+	});
+
+	const value = async (name) => (await scrape(server)).sum(name);
+
+	// Each with a good token, in an API whose sessions Redis keeps.
+	const come = () => Promise.all(Array.from({ length: CLIENTS }, async () => {
+		const guest = await Guest.open(server);
+		const sub = unique('user');
+		const joined = guest.join('/channels', { token: token({ sub, username: sub }) }).then(() => true, () => false);
+		return { guest, joined };
+	}));
+
+	async function areGone(feeds) {
+		await until(async () => await value('confab_connections') === 0, 'end of all clients');
+		await until(async () => await value('confab_feeds') === feeds, 'end of their feeds');
+	}
+
+	test('it does not answer at all: clients are sent off', async () => {
+		const sessions = async () => (await control.keys('session:*')).length;
+		const before = await sessions();
+		const feeds = await value('confab_feeds');
+		await redis.misbehave({ on: KINDS, refuse: true });
+		await until(async () => await value('confab_redis_up') === 0, 'loss of Redis');
+		for (const { joined } of await come())
+			assert.equal(await joined, false);
+		await areGone(feeds);
+		await redis.behave();
+		await server.serves();
+		const sub = unique('user');
+		await (await Guest.open(server)).join('/channels', { token: token({ sub, username: sub }) });
+		assert.equal(await sessions(), before + 1);
+	});
+
+	test('its subscriptions do not come: clients give up', async () => {
+		const feeds = await value('confab_feeds');
+		await redis.misbehave(DEAF);
+		const all = await come();
+		await until(async () => await value('confab_feeds') === feeds + CLIENTS, 'feeds that are followed');
+		for (const { guest } of all)
+			guest.cut();
+		await areGone(feeds);
+	});
+
+	test('its subscriptions do not come: who logs in to a lobby and gives up is out of it', async () => {
+		const feeds = await value('confab_feeds');
+		await redis.misbehave(DEAF);
+		const guest = await (await Guest.open(server)).join('/lobby');
+		guest.emit('login', { name: 'lou', room: 'room' });
+		await until(() => control.hexists('lobby:room', 'lou'), 'login');
+		// Waits behind it.
+		guest.emit('logout');
+		guest.cut();
+		await until(async () => await control.exists('lobby:room') === 0, 'logout');
+		await areGone(feeds);
+	});
+});
