@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { Guest, dismissAll } from '../lib/crowd.mjs';
 import { FalseRedis, KINDS } from '../lib/false-redis.mjs';
 import { scrape } from '../lib/metrics.mjs';
-import { unique } from '../lib/people.mjs';
+import { person, unique } from '../lib/people.mjs';
 import { RedisChild } from '../lib/redis.mjs';
 import { start } from '../lib/server.mjs';
 import { sized } from '../lib/size.mjs';
@@ -92,5 +92,28 @@ describe('gone before Redis is back', { timeout: sized(120_000, 300_000) }, () =
 		guest.cut();
 		await until(async () => await control.exists('lobby:room') === 0, 'logout');
 		await areGone(feeds);
+	});
+
+	// It comes back on a worker that follows its user's feed already, and is there before the feed of the one it waits
+	// for is followed again.
+	test('its subscriptions are late: who comes back hears of a user who came meanwhile', async () => {
+		const auth = { token: token({ sub: unique('meg') }) };
+		const bob = await person(server, 'bob');
+		await (await Guest.open(server)).join('/channels', auth);
+		const meg = await (await Guest.open(server)).join('/messenger', auth);
+		await meg.ask('wait-for-user', { user: bob.username });
+		const feed = `presence:${bob.id}`;
+		const followed = async () => (await control.pubsub('NUMSUB', feed))[1] === 1;
+		assert.ok(await followed());
+		meg.cut();
+		await until(async () => !await followed(), 'end of the feed');
+		await redis.misbehave({ on: ['subscriptions'], silent: true });
+		const again = await (await Guest.open(server)).join('/messenger', { ...auth, pid: meg.pid, offset: meg.offset });
+		assert.equal(again.pid, meg.pid, 'recovered');
+		await until(async () => await value('confab_redis_calls_pending') === 0, 'answer of how it was');
+		await control.fcall('presence_update', 0, 'elsewhere.0.1', 10, 1, bob.id);
+		assert.ok(!await followed());
+		await redis.behave();
+		await until(() => again.count('user-online', ({ user }) => user === bob.username) === 1, 'word of the user');
 	});
 });

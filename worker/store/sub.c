@@ -232,8 +232,8 @@ static void channel_live(struct sub *s, struct channel *ch)
 	if (f->state == FEED_LIVE)
 		return;
 	f->state = FEED_LIVE;
-	if (ch->resumed && !f->logged) {
-		ch->resumed = false;
+	/* What was read of its state before may be outdated, whether it is new or the connection. */
+	if (!f->logged) {
 		s->owner->gap(s->ctx, f, 0);
 		if (ch->feed != f)
 			return;

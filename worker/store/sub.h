@@ -33,7 +33,7 @@ struct sub_owner {
 	bool (*event)(void *ctx, struct feed *f, uint64_t stamp, struct str json);
 	/* Events after `stood`, up to which all were handed over, are gone for good (log trimmed,
 	 * or Redis lost data); f->last is where it goes on, perhaps before that. For a feed without
-	 * a log: the connection was away, read the state anew. */
+	 * a log: it was not live until now, read the state anew. */
 	void (*gap)(void *ctx, struct feed *f, uint64_t stood);
 };
 
