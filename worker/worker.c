@@ -84,7 +84,7 @@ static void give_back(struct worker *w)
 }
 
 /* A Redis without room, or without our functions, refuses for a while, and its connection stays:
- * nothing else would say when it takes again what it has to know. */
+ * nothing else would say when it takes again what it has to know, and tells what we have to. */
 static void say_refused(struct worker *w)
 {
 	if (!calls_up(w->services.calls))
@@ -92,6 +92,8 @@ static void say_refused(struct worker *w)
 	partings_again();
 	presence_retry(w->services.presence);
 	lobby_retry(w->services.lobby);
+	if (refresh_was_refused())
+		hub_stale_all(w->services.hub);
 }
 
 static void on_beat(struct deadline *d)

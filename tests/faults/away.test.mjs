@@ -1,5 +1,5 @@
-// Clients that come while Redis is away, and go before it is back: nothing of them is left, neither here nor, once it
-// is back, there.
+// A Redis that is away for a while, or a part of it. Of clients that come meanwhile and go before it is back nothing
+// is left, neither here nor, once it is back, there; those who stay hear what they missed.
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Guest, dismissAll } from '../lib/crowd.mjs';
@@ -20,7 +20,7 @@ const DEAF = {
 	answer: (bytes) => (bytes.includes('$9\r\nsubscribe\r\n') ? '' : bytes),
 };
 
-describe('gone before Redis is back', { timeout: sized(120_000, 300_000) }, () => {
+describe('while Redis is away', { timeout: sized(120_000, 300_000) }, () => {
 	let child, control, redis, server;
 	before(async () => {
 		child = await RedisChild.start();
@@ -115,5 +115,21 @@ describe('gone before Redis is back', { timeout: sized(120_000, 300_000) }, () =
 		assert.ok(!await followed());
 		await redis.behave();
 		await until(() => again.count('user-online', ({ user }) => user === bob.username) === 1, 'word of the user');
+	});
+
+	test('it cuts off subscriptions and is busy: who came meanwhile is heard of once it is not', async () => {
+		const bob = await person(server, 'bob');
+		const meg = await (await Guest.open(server)).join('/messenger', { token: token({ sub: unique('meg') }) });
+		await meg.ask('wait-for-user', { user: bob.username });
+		const busy = async () => (await scrape(server)).sum('confab_redis_errors_total', { kind: 'BUSY' });
+		const before = await busy();
+		const link = [...redis.links].find(({ kind }) => kind === 'subscriptions');
+		link.hold(true);
+		await control.fcall('presence_update', 0, 'elsewhere.0.1', 10, 1, bob.id);
+		await redis.misbehave({ on: ['commands'], functions: true, answer: () => '-BUSY Redis is busy\r\n' });
+		link.cut();
+		await until(async () => await busy() > before, 'refusal to say how it is');
+		await redis.behave();
+		await until(() => meg.count('user-online', ({ user }) => user === bob.username) === 1, 'word of the user');
 	});
 });

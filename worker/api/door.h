@@ -76,6 +76,8 @@ void note_request(const struct op *op, const char *route, const struct conn *c,
 /* refresh.c: reads a state channel anew and tells it to those who knew less;
  * nothing for other feeds. */
 void refresh_feed(const struct services *services, struct str feed);
+/* Whether some could not be read since this was asked last. */
+bool refresh_was_refused(void);
 
 /* api.c */
 /* What each API has and got; kept by the doors. */

@@ -2,6 +2,16 @@
 #include "worker/api/door.h"
 #include "worker/domain/state.h"
 
+static bool refused;
+
+bool refresh_was_refused(void)
+{
+	const bool was = refused;
+
+	refused = false;
+	return was;
+}
+
 /* op->held is the feed's name. */
 static void state_came(struct op *op, const void *result)
 {
@@ -9,6 +19,13 @@ static void state_came(struct op *op, const void *result)
 
 	hub_hear(op->services->hub, *feed, *event);
 	op_reply(op, STR_NONE);
+}
+
+static bool state_refused(struct op *op, const struct fault *fault)
+{
+	refused = refused || fault->code == ERR_UNAVAILABLE;
+	op_reply(op, STR_NONE);
+	return true;
 }
 
 void refresh_feed(const struct services *services, struct str feed)
@@ -20,5 +37,6 @@ void refresh_feed(const struct services *services, struct str feed)
 
 	*name = arena_str(&op->arena, feed);
 	op->held = name;
+	op->caught = state_refused;
 	state_read(op, *name, state_came);
 }
