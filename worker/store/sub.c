@@ -232,7 +232,7 @@ static void channel_live(struct sub *s, struct channel *ch)
 	if (f->state == FEED_LIVE)
 		return;
 	f->state = FEED_LIVE;
-	/* What was read of its state before may be outdated, whether it is new or the connection. */
+	/* What was read of its state before may be outdated: it is new, or the connection is. */
 	if (!f->logged) {
 		s->owner->gap(s->ctx, f, 0);
 		if (ch->feed != f)
