@@ -1,6 +1,7 @@
 // A Redis that can be told to misbehave, since a real one can't: a proxy in front of a real redis-server, which
 // knows whose connection it is and which answer belongs to which command.
 import net from 'node:net';
+import { freePort } from './server.mjs';
 
 export const KINDS = ['commands', 'subscriptions', 'master'];
 
@@ -203,8 +204,9 @@ export class FalseRedis {
 		const redis = new FalseRedis();
 		redis.behind = port;
 		redis.server = net.createServer((near) => redis.#accept(near));
-		await redis.#listen(0);
-		redis.port = redis.server.address().port;
+		// One that it can take again, after it refused connections for a while.
+		redis.port = await freePort();
+		await redis.#listen(redis.port);
 		return redis;
 	}
 
@@ -213,7 +215,10 @@ export class FalseRedis {
 	}
 
 	#listen(port) {
-		return new Promise((resolve) => this.server.listen(port, '127.0.0.1', resolve));
+		return new Promise((resolve, reject) => {
+			this.server.once('error', reject);
+			this.server.listen(port, '127.0.0.1', resolve);
+		});
 	}
 
 	#accept(near) {

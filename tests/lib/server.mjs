@@ -1,5 +1,6 @@
 // Starts a Confab of its own for a test file, and sees that it ends as it must.
 import { spawn } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -25,16 +26,29 @@ export function program(name) {
 	return path.join(ROOT, 'build', VARIANT, name);
 }
 
+// Above all that browsers keep from, and below those that the kernel gives to outgoing connections: one that is
+// free stays free.
+const LOWEST = 11_000;
+const OUTGOING = Number(fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split(/\s/)[0]);
+const HIGHEST = OUTGOING > 2 * LOWEST ? OUTGOING : 65_535;
+
+async function isFree(port) {
+	const probe = net.createServer();
+	const free = await new Promise((resolve) => {
+		probe.once('error', () => resolve(false));
+		probe.listen(port, '127.0.0.1', () => resolve(true));
+	});
+	await new Promise((resolve) => probe.close(resolve));
+	return free;
+}
+
 // A port that was free a moment ago.
 export async function freePort() {
-	const probe = net.createServer();
-	await new Promise((resolve, reject) => {
-		probe.once('error', reject);
-		probe.listen(0, '127.0.0.1', resolve);
-	});
-	const { port } = probe.address();
-	await new Promise((resolve) => probe.close(resolve));
-	return port;
+	for (;;) {
+		const port = LOWEST + crypto.randomInt(HIGHEST - LOWEST);
+		if (await isFree(port))
+			return port;
+	}
 }
 
 // What is still running when the tests end, by whatever way, ends with them.
