@@ -13,6 +13,18 @@ import { Wire, request, requestBytes } from '../lib/wire.mjs';
 const WORKERS = 2;
 const AGAIN = sized(3, 30);
 
+// A POST of which all but the last two bytes are with the server for sure.
+async function begin(session, body) {
+	const wire = await Wire.connect(session.port);
+	const bytes = requestBytes({ method: 'POST', path: session.url, body, headers: { Expect: '100-continue' } });
+	wire.send(bytes.subarray(0, bytes.length - 2));
+	assert.equal((await wire.response()).status, 100);
+	return { wire, rest: bytes.subarray(bytes.length - 2) };
+}
+
+const noneLeft = (server) =>
+	until(async () => (await scrape(server)).sum('confab_connections') === 0, 'end of all sessions');
+
 describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 	let server;
 	before(async () => { server = await start({ options: { workers: WORKERS } }); });
@@ -31,13 +43,7 @@ describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 		return wire;
 	}
 
-	async function half(session, body = '3pong') {
-		const wire = await Wire.connect(server.port);
-		const bytes = requestBytes({ method: 'POST', path: session.url, body, headers: { Expect: '100-continue' } });
-		wire.send(bytes.subarray(0, bytes.length - 2));
-		assert.equal((await wire.response()).status, 100);
-		return { wire, rest: bytes.subarray(bytes.length - 2) };
-	}
+	const half = (session, body = '3pong') => begin(session, body);
 
 	const statuses = (wires) => Promise.all(wires.map(async (wire) => {
 		const bytes = (await wire.end()).toString('latin1');
@@ -100,7 +106,7 @@ describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 			const poll = await held(session);
 			const post = await half(session);
 			poll.reset();
-			await until(async () => (await scrape(server)).sum('confab_connections') === 0, 'end of the session');
+			await noneLeft(server);
 			post.wire.send(post.rest);
 			assert.equal((await post.wire.response()).body, UNKNOWN_SID);
 		}],
@@ -158,7 +164,7 @@ describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 				await until(async () => total(await departures(server, first)) > i, 'end of the session');
 				await until(async () => (await session.post('3')).body === UNKNOWN_SID, 'its being forgotten');
 			}
-			await until(async () => (await scrape(server)).sum('confab_connections') === 0, 'end of all');
+			await noneLeft(server);
 			const left = await departures(server, first);
 			assert.equal(total(left), AGAIN, JSON.stringify(left));
 			if (reason)
@@ -199,4 +205,24 @@ describe('polls', { timeout: sized(120_000, 600_000) }, () => {
 			poll.destroy();
 		}
 	});
+});
+
+// Such a session waits for a last poll that tells its client, and has nobody any more who takes packets.
+test('sessions that joined nothing in time, and POSTs that were under way then', { timeout: 120_000 }, async () => {
+	const server = await start({ options: { workers: 1, 'connect-timeout': '3s' } });
+	try {
+		const posts = await Promise.all(['40/channels,', '42["a"]', 'bAQID', '1', '3'].map(async (first) => {
+			const session = await Polling.open(server.port);
+			return { session, ...await begin(session, `${first}\x1e3pong`) };
+		}));
+		await noneLeft(server);
+		for (const { session, wire, rest } of posts) {
+			const { status, body } = await wire.send(rest).response();
+			assert.deepEqual([status, body], [400, UNKNOWN_SID]);
+			wire.destroy();
+			assert.equal((await session.poll()).body, '1');
+		}
+	} finally {
+		await server.stop();
+	}
 });

@@ -162,10 +162,6 @@ void session_bury(struct session *s)
 	deadline_clear(&s->step);
 	if (s->polling != NULL)
 		polling_end(s);
-	/* What is still attached goes on without a session. */
-	if (s->post != NULL)
-		s->post->owner = NULL;
-	s->post = NULL;
 	list_remove(&s->dirty);
 	list_push(&e->dying, &s->dirty);
 }
@@ -223,6 +219,11 @@ void session_over(struct session *s, enum reason why, struct conn *c)
 	s->why = (uint8_t)why;
 	deadline_clear(&s->heartbeat);
 	s->mount->upper->closed(s, why);
+	/* A POST whose body is still coming goes on without a session, for there is nobody any more
+	 * who could take its packets. */
+	if (s->post != NULL)
+		s->post->owner = NULL;
+	s->post = NULL;
 	if (s->polling != NULL)
 		websocket_end_probe(s->polling, why);
 	if (s->ws == NULL) {
