@@ -3,7 +3,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { Chatter, leaveAll } from '../lib/chatter.mjs';
-import { Streaming, pollingPath } from '../lib/engine.mjs';
+import { Polling, Streaming, pollingPath } from '../lib/engine.mjs';
 import { knock, open } from '../lib/everyone.mjs';
 import { Listener, hangUpAll } from '../lib/listener.mjs';
 import { person } from '../lib/people.mjs';
@@ -310,5 +310,17 @@ describe('without a namespace', { timeout: 120_000 }, () => {
 		assert.match(await one.next(), /^42\["accessDenied"/);
 		assert.equal(await one.next(), '41');
 		assert.deepEqual(await one.next(), { code: 1008, reason: 'no namespace joined in time' });
+	});
+
+	test('a session that leaves its only one while another is being asked for, and refused, ends', wait, async () => {
+		const bob = await person(server, 'bob');
+		assert.equal((await rest(server, 'DELETE', '/login/delete', bob.token)).status, 200);
+		const one = await Polling.open(server.port);
+		await one.send('40/lobby,');
+		assert.match(await one.next(), /^40\/lobby,\{"sid"/);
+		// One payload: Redis has not answered yet when the lobby is left.
+		await one.send(`40/channels,${JSON.stringify({ token: bob.token })}`, '41/lobby,');
+		assert.match(await one.next(), /^44\/channels,/);
+		assert.equal(await one.next(), '1');
 	});
 });

@@ -231,6 +231,14 @@ static struct socket *socket_new(struct session *session, const struct nsp *nsp)
 	return s;
 }
 
+static bool has_open(const struct line *line)
+{
+	LIST_EACH(&line->sockets, link)
+		if (LIST_OF(link, struct socket, link)->open)
+			return true;
+	return false;
+}
+
 static void socket_close(struct socket *s, enum reason why)
 {
 	struct sockets *all = all_of(s->session);
@@ -247,8 +255,8 @@ static void socket_close(struct socket *s, enum reason why)
 	list_push(&all->dying, &s->link);
 	all->n--;
 	all->closed[why]++;
-	const struct line *line = s->session->state;
-	if (s->open && list_empty(&line->sockets))
+	/* Those that still wait to be let in may not be. */
+	if (s->open && !has_open(s->session->state))
 		session_connected(s->session, false);
 }
 
