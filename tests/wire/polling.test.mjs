@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Polling, decodePayload, upgrading } from '../lib/engine.mjs';
 import { startConformance } from '../lib/server.mjs';
-import { until } from '../lib/wait.mjs';
+import { sleep, until } from '../lib/wait.mjs';
 import { Wire, request, requestBytes } from '../lib/wire.mjs';
 
 const ECHO = { path: '/engine.io/' };
@@ -298,4 +298,25 @@ describe('polling', { timeout: 300_000 }, () => {
 		await session.post('4a');
 		assert.equal(await session.next(), '4a');
 	});
+});
+
+test('an answer behind which the connection closes has time to be read', { timeout: 120_000 }, async () => {
+	const options = { workers: 1, 'max-payload': '16mb', 'queue-soft': '64mb', 'queue-hard': '64mb' };
+	const server = await startConformance({ options });
+	try {
+		const session = await Polling.open(server.port, ECHO);
+		// More than what the kernel takes for both ends.
+		const body = `4${'x'.repeat(12_000_000)}`;
+		assert.equal((await session.post(body)).status, 200);
+		const wire = await Wire.connect(server.port);
+		wire.pause();
+		wire.send(requestBytes({ path: session.url, headers: { Connection: 'close' } }));
+		// A reader that is slow, but for less than idle-timeout.
+		await sleep(4000);
+		wire.resume();
+		assert.equal((await wire.response()).bytes.length, body.length);
+		assert.equal((await wire.end()).length, 0);
+	} finally {
+		await server.stop();
+	}
 });

@@ -126,13 +126,14 @@ static void end_request(struct request *r)
 	bool keep = r->keep_alive;
 	enum reason ends = r->ends;
 	request_free(r);
-	if (!keep) {
+	if (keep) {
+		c->idle = true;
+		conn_resume(c);
+	} else {
 		conn_finish(c, ends);
-		return;
 	}
-	c->idle = true;
+	/* The time for the answer to be read, too: what conn_finish gives is for a few last words. */
 	deadline_set(&c->net->http->idle, &c->deadline);
-	conn_resume(c);
 }
 
 static bool has_content(unsigned status)
