@@ -15,6 +15,7 @@
  *   x0 h0 d0  closes; closes for writing; reads no more, or again
  *   +5        time passes
  *   !B        the server tells all sockets B: e an event, l that events were lost, c good-bye;
+ *             y that they are let in, n that they are not (auth {"a":3} waits for either);
  *             d drains one session
  * A first line of '#' has the conformance server's API behind the namespaces; else it is the one
  * below, whose events are told by what they should lead to. */
@@ -69,7 +70,7 @@ static void stub_connect(struct socket *s, struct str auth)
 		socket_refuse(s, REASON_REFUSED, "no");
 	else if (str_eqz(auth, "{\"a\":2}"))
 		socket_identify(s, STR("ann"), clock_wall_ms() / 1000 + 5);
-	else
+	else if (!str_eqz(auth, "{\"a\":3}"))
 		socket_accept(s);
 }
 
@@ -480,9 +481,15 @@ static void serve(unsigned what)
 		struct peer *p = &LIST_OF(play.stubs.next, struct stub, link)->socket->peer;
 		p->vt->lost(p);
 	}
-	LIST_EACH(&play.stubs, link)
+	LIST_EACH(&play.stubs, link) {
+		struct socket *s = LIST_OF(link, struct stub, link)->socket;
 		if (what == 'c')
-			stub_expired(LIST_OF(link, struct stub, link)->socket);
+			stub_expired(s);
+		if (what == 'y')
+			socket_accept(s);
+		if (what == 'n')
+			socket_refuse(s, REASON_REFUSED, "no");
+	}
 }
 
 static const struct {
