@@ -216,18 +216,19 @@ static void on_drain(struct deadline *d)
 	struct worker *w = CONTAINER_OF(d, struct worker, drain);
 	size_t n = engine_drain(&w->engine, DRAIN_AT_ONCE);
 	n += plain_drain(DRAIN_AT_ONCE - n);
-	if (n == 0)
+	if (n == 0 && !http_owes(&w->net))
 		w->quitting = true;
 	deadline_set(&w->drain_list, d);
 }
 
 /* Stops accepting (the sockets stay the master's: a successor finds what waits on them),
- * then closes transports at a pace, so that clients come back spread out. */
+ * then closes transports at a pace, so that clients come back spread out, and answers
+ * requests that are whole. */
 static void start_draining(struct worker *w)
 {
 	if (w->draining)
 		return;
-	w->draining = true;
+	w->draining = w->http.draining = true;
 	log_info("draining %llu clients",
 	         (unsigned long long)(w->engine.n_sessions + plain_counts()->n));
 	watch_listeners(w, false);

@@ -1,14 +1,18 @@
 // Told to stop in the middle of anything, while Redis is well or is not: it ends in time and clean, which
 // server.stop() sees.
+import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Dice } from '../lib/chance.mjs';
 import { enter, leaveAll } from '../lib/chatter.mjs';
 import { FalseRedis, KINDS } from '../lib/false-redis.mjs';
-import { RedisChild } from '../lib/redis.mjs';
+import { scrape } from '../lib/metrics.mjs';
+import { person } from '../lib/people.mjs';
+import { RedisChild, redis as connect } from '../lib/redis.mjs';
 import { start } from '../lib/server.mjs';
 import { sized } from '../lib/size.mjs';
 import { Talk } from '../lib/talk.mjs';
-import { sleep } from '../lib/wait.mjs';
+import { sleep, until } from '../lib/wait.mjs';
+import { Wire, requestBytes } from '../lib/wire.mjs';
 
 const SEED = process.env.SEED ?? Date.now() % 1_000_000;
 const ROUNDS = sized(8, 100);
@@ -79,3 +83,27 @@ describe(`told to stop, SEED=${SEED}`, { timeout: sized(240_000, 1_200_000) }, (
 		});
 	}
 });
+
+for (const signal of ['SIGHUP', 'SIGQUIT']) {
+	test(`${signal}: who has asked is answered, and asks no more on that connection`, { timeout: 120_000 }, async () => {
+		const server = await start({ options: { workers: 1 } });
+		const control = connect(server);
+		try {
+			const ann = await person(server, 'Ann');
+			await control.call('CLIENT', 'PAUSE', 3000, 'ALL');
+			const wire = await Wire.connect(server.port);
+			wire.send(requestBytes({ path: '/login/me', headers: { Authorization: `Bearer ${ann.token}` } }));
+			await until(async () => (await scrape(server)).sum('confab_redis_calls_pending') > 0, 'request at Redis');
+			process.kill(server.pid, signal);
+			await until(() => server.output.includes('draining'), 'drain');
+			const { status, headers } = await wire.response();
+			assert.deepEqual([status, headers.connection], [200, 'close']);
+			await wire.end();
+			if (signal === 'SIGHUP')
+				await server.serves();
+		} finally {
+			control.disconnect();
+			await server.stop();
+		}
+	});
+}

@@ -144,8 +144,9 @@ static bool has_content(unsigned status)
 static void put_head(struct request *r, struct buf *out, unsigned status, const char *type,
                      uint64_t length, const char *extra)
 {
-	if (r->receiving)
-		r->keep_alive = false;       /* the rest of the body is not read */
+	/* The rest of the body is not read; or there will be nobody to read another request. */
+	if (r->receiving || r->conn->net->http->draining)
+		r->keep_alive = false;
 	buf_printf(out, "HTTP/1.1 %u %s\r\n", status, status_text(status));
 	if (type != NULL)
 		buf_printf(out, "Content-Type: %s\r\n", type);
@@ -559,3 +560,15 @@ static void on_closed(struct conn *c, enum reason why UNUSED)
 }
 
 const struct conn_vt http_vt = { .input = on_input, .drained = on_drained, .closed = on_closed };
+
+bool http_owes(const struct net *n)
+{
+	LIST_EACH(&n->conns, link) {
+		const struct conn *c = LIST_OF(link, struct conn, link);
+		const struct request *r = c->vt == &http_vt ? c->state : NULL;
+		/* What comes, or is taken, at the client's pace could last. */
+		if (r != NULL && !r->receiving && r->more == NULL)
+			return true;
+	}
+	return false;
+}

@@ -49,6 +49,7 @@ struct http {
 	struct deadline_list head, body, idle;
 	uint64_t requests;
 	bool deferred;       /* the head just read must be read again later */
+	bool draining;       /* each answer is the last of its connection */
 };
 
 void http_init(struct http *http, struct deadlines *ds, const struct http_service *services);
@@ -84,6 +85,8 @@ void http_hand_over(struct request *r, unsigned worker);
 /* The connection ceases to speak HTTP after `bytes` (a 101): the request is freed,
  * the caller sets vt. */
 void http_leave(struct request *r, struct str bytes);
+/* Whether a request that is whole still waits for its answer. */
+bool http_owes(const struct net *n);
 /* Adds the CORS headers for this request. */
 void http_cors(const struct request *r, struct buf *out);
 
