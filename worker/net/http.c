@@ -132,7 +132,8 @@ static void end_request(struct request *r)
 	} else {
 		conn_finish(c, ends);
 	}
-	/* The time for the answer to be read, too: what conn_finish gives is for a few last words. */
+	/* Also the time for the answer to be read: what conn_finish gives is for
+	 * a few last words. */
 	deadline_set(&c->net->http->idle, &c->deadline);
 }
 
