@@ -29,7 +29,7 @@
 
 enum {
 	BEAT_MS = 1000, DRAIN_MS = 10, DRAIN_AT_ONCE = 50, ACCEPT_AT_ONCE = 64, REST_MS = 100,
-	PATIENCE_MS = 1000, TRIM_CONNS = 100,
+	PATIENCE_MS = 1000, TRIM_CONNS = 100, ANSWERS_MS = 5000,
 };
 
 struct worker {
@@ -52,6 +52,7 @@ struct worker {
 	size_t seen_conns, trimmed_conns;    /* at the last beat; when memory was last given back */
 	struct metrics *page;
 	uint64_t before[METRIC_COUNT];       /* what predecessors at this place have counted */
+	uint64_t answers_ms;                 /* until when a drain waits for answers */
 	bool serving, draining, quitting;
 	bool full;                           /* out of descriptors, and that has been said */
 };
@@ -211,12 +212,18 @@ static bool hand_over(void *ctx, struct conn *c, unsigned to, struct str bytes)
 
 /* --- Ending --- */
 
+/* Whoever connects meanwhile waits for a successor, so that a Redis that hangs is not waited for. */
+static bool owes_answers(const struct worker *w)
+{
+	return clock_now_ms() < w->answers_ms && http_owes(&w->net);
+}
+
 static void on_drain(struct deadline *d)
 {
 	struct worker *w = CONTAINER_OF(d, struct worker, drain);
 	size_t n = engine_drain(&w->engine, DRAIN_AT_ONCE);
 	n += plain_drain(DRAIN_AT_ONCE - n);
-	if (n == 0 && !http_owes(&w->net))
+	if (n == 0 && !owes_answers(w))
 		w->quitting = true;
 	deadline_set(&w->drain_list, d);
 }
@@ -229,6 +236,7 @@ static void start_draining(struct worker *w)
 	if (w->draining)
 		return;
 	w->draining = w->http.draining = true;
+	w->answers_ms = clock_now_ms() + ANSWERS_MS;
 	log_info("draining %llu clients",
 	         (unsigned long long)(w->engine.n_sessions + plain_counts()->n));
 	watch_listeners(w, false);
