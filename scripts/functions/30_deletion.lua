@@ -31,6 +31,8 @@ end
 -- without them, nil for one that is gone: what the members of a direct one have not read of them
 -- is no news any more.
 local function messages_drop(room, n, r)
+	-- Up to the rank of -1 would be all of them.
+	if n == 0 then return 0 end
 	local list = room_key(room) .. ':messages'
 	local direct = r and r.kind == 'direct'
 	local ids = redis.call('ZRANGE', list, 0, n - 1)

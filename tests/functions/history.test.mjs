@@ -66,6 +66,20 @@ test('a room that is longer than a step, and rooms among many keys', async () =>
 	assert.deepEqual([await kept(rooms[3]), await kept(rooms[17])], [10, 10]);
 });
 
+test('a step that is just full when it comes to the next room takes nothing of that one', async () => {
+	await hello(0);
+	const rooms = [];
+	// Five of them, whichever come first among the keys, are a step of 500 messages.
+	for (let i = 0; i < 8; i++) {
+		rooms.push(await group('ann'));
+		await posts(rooms[i], 110);
+	}
+	await hello(10);
+	await steps();
+	assert.deepEqual(await Promise.all(rooms.map(kept)), rooms.map(() => 10));
+	assert.equal(await server.redis.hget('counts', 'messages'), '80');
+});
+
 test('only when less is kept than before', async () => {
 	const g = await group('ann');
 	await posts(g, 20);
