@@ -143,6 +143,23 @@ describe('recovery', { timeout: 1_800_000 }, () => {
 		r.disconnect();
 	});
 
+	test('a connection that was taken over by one of its sessions gives the others their time, too', async () => {
+		const ann = await person(server, 'Ann');
+		const one = await enter(server, { token: ann.token });
+		const beside = one.socket.io.socket('/messenger', { auth: { token: ann.token } });
+		await until(() => beside.connected, 'a second namespace');
+		const key = `session:${beside._pid}`;
+		const { _pid: pid, id } = one.socket;
+		const r = redis(server);
+		assert.equal(await r.ttl(key), -1);
+		const other = await enter(server, { auth: { token: ann.token, pid } });
+		assert.equal(other.socket.id, id);
+		await one.disconnected();
+		await until(async () => await r.ttl(key) > 0, 'TTL');
+		assert.equal(await r.ttl(`session:${pid}`), -1);
+		r.disconnect();
+	});
+
 	test(`${DROPS} drops: nothing missed, nothing twice, all recovered`, async () => {
 		const ann = await person(server, 'Ann');
 		const rooms = [];

@@ -387,7 +387,8 @@ static void on_closed(struct socket *s, enum reason why)
 	api_gone(door.services, s->peer.user);
 	if (place_of(s)->api->closed != NULL)
 		place_of(s)->api->closed(door.services, socket_sid(s), leaves);
-	if (s->take[0] != '\0' && why != REASON_TAKEN_OVER)
+	/* One that was taken up elsewhere has another take by now: Redis knows better then. */
+	if (s->take[0] != '\0')
 		parting_tell((struct str){ s->pid, SOCKET_SID_LEN }, str_z(s->take), leaves);
 }
 
