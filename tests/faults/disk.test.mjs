@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { leaveAll } from '../lib/chatter.mjs';
+import { enter, leaveAll } from '../lib/chatter.mjs';
 import { Guest, dismissAll } from '../lib/crowd.mjs';
 import { scrape } from '../lib/metrics.mjs';
-import { person, unique } from '../lib/people.mjs';
+import { channel, person, unique } from '../lib/people.mjs';
 import { redis } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
 import { start } from '../lib/server.mjs';
@@ -224,6 +224,49 @@ describe('a Redis that has no room', { timeout: sized(120_000, 300_000) }, () =>
 			await control.config('SET', 'maxmemory', 0);
 			await talk.settle();
 			await talk.check();
+		} finally {
+			control.disconnect();
+			leaveAll();
+			await server.stop();
+		}
+	});
+
+	test('a channel that could not be left is heard on, and one that was left does not come back', async () => {
+		const server = await start({ options: { workers: 1 } });
+		const control = redis(server);
+		const ann = await person(server, 'Ann');
+		const room = await channel(server, ann);
+		const here = { channelId: room };
+		try {
+			const one = await enter(server, { token: ann.token, reconnection: true, reconnectionDelay: 20 });
+			const other = await enter(server, { token: ann.token });
+			// The other one hears it in the same turn of the worker.
+			const hears = async (content) => {
+				await other.ask('send_message', { ...here, content });
+				await other.next('new_message', (said) => said.content === content);
+				await one.fence();
+				return one.count('new_message', (said) => said.content === content);
+			};
+			// The socket that was cut off comes back to what it follows.
+			const returns = async () => {
+				const { id } = one.socket;
+				const back = new Promise((resolve) => { one.socket.once('connect', resolve); });
+				one.engine.transport.ws.terminate();
+				await back;
+				assert.deepEqual([one.socket.recovered, one.socket.id], [true, id]);
+			};
+			for (const each of [one, other])
+				assert.equal((await each.ask('join_channel', here)).ok, true);
+			await control.config('SET', 'maxmemory', 1);
+			assert.deepEqual(await one.ask('leave_channel', here), { ok: false, error: 'Failed to leave channel' });
+			await control.config('SET', 'maxmemory', 0);
+			assert.equal(await hears('not left'), 1);
+			await returns();
+			assert.equal(await hears('not left, and back'), 1);
+			assert.equal((await one.ask('leave_channel', here)).ok, true);
+			assert.equal(await hears('left'), 0);
+			await returns();
+			assert.equal(await hears('left, and back'), 0);
 		} finally {
 			control.disconnect();
 			leaveAll();

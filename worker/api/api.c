@@ -202,10 +202,8 @@ bool api_may_hear(const struct op *op, struct str feed, struct str prefix, size_
 void api_leave(struct op *op, struct str feed)
 {
 	struct socket *s = events_asker(op);
-	if (s == NULL || !hub_leave(op->services->hub, &s->peer, feed))
-		return;
-	if (op->session.p != NULL && str_starts(feed, STR("room:")))
-		parting_unfollow(op, str_from(feed, 5));
+	if (s != NULL)
+		hub_leave(op->services->hub, &s->peer, feed);
 }
 
 /* --- Rooms that come and go while a client is there --- */

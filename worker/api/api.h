@@ -123,6 +123,7 @@ bool api_join(struct op *op, struct str feed, uint64_t stamp, void (*again)(stru
 /* Whether the asking socket may join that feed, which begins with `prefix`: it hears fewer than
  * `most` such, or this one already. */
 bool api_may_hear(const struct op *op, struct str feed, struct str prefix, size_t most);
+/* A session that follows the feed has to be told apart (domain/user.h). */
 void api_leave(struct op *op, struct str feed);
 /* For state channels: follows the feed until the op ends. True: it is live, the state can be read;
  * else `live` will be called when it is. */

@@ -229,13 +229,24 @@ static void join(struct op *op, const void *args)
 	enter(op);
 }
 
+static void place_left(struct op *op, const void *result UNUSED)
+{
+	const struct subject *s = op->state;
+
+	api_leave(op, room_feed(op, s->room));
+	tell_place(op, s->place->left);
+}
+
+/* The session leaves first: a room that the client was told it had left must not come back to it. */
 static void leave(struct op *op, const void *args)
 {
 	const struct room_args *a = args;
 
 	ask(op, &(struct subject){ .place = place_of(op), .room = a->room });
-	api_leave(op, room_feed(op, a->room));
-	tell_place(op, place_of(op)->left);
+	if (op->session.p != NULL)
+		session_unfollow(op, a->room, place_left);
+	else
+		place_left(op, NULL);
 }
 
 /* Posted, edited or forwarded: the acknowledgement has the message as it is now. */

@@ -55,14 +55,6 @@ static bool parting_failed(struct op *op, const struct fault *fault UNUSED)
 	return true;
 }
 
-void parting_unfollow(const struct op *asked, struct str room)
-{
-	struct op *op = op_new(partings.services, NULL, NULL, NULL);
-	op->session = arena_str(&op->arena, asked->session);
-	op->take = arena_str(&op->arena, asked->take);
-	session_unfollow(op, arena_str(&op->arena, room), parting_told);
-}
-
 void partings_again(void)
 {
 	struct list waiting;

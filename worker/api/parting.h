@@ -1,5 +1,5 @@
 /* Partings: what Redis is told of a session that can be taken up again (protocol.md §13) when its
- * socket is over, or leaves a room. */
+ * socket is over. */
 #ifndef CONFAB_PARTING_H
 #define CONFAB_PARTING_H
 
@@ -10,8 +10,6 @@ void partings_fini(void);
 /* A session's socket is over: tells Redis, now or when it is there; `leaves`: it can't
  * be taken up again. */
 void parting_tell(struct str session, struct str take, bool leaves);
-/* The asking socket left a room: its session does, too. */
-void parting_unfollow(const struct op *asked, struct str room);
 /* Redis is there again, or may take by now what it refused: says what could not be said. */
 void partings_again(void);
 
