@@ -548,6 +548,8 @@ describe('channels while Redis stands still', { timeout: 120_000 }, () => {
 		const failing = [
 			['join_channel', { channelId }, 'Failed to join channel'],
 			['join_conversation', { conversationId }, 'Failed to join conversation'],
+			['leave_channel', { channelId }, 'Failed to leave channel'],
+			['leave_conversation', { conversationId }, 'Failed to leave conversation'],
 			['send_message', draft, 'Failed to send message'],
 			['edit_message', { ...at, content: 'a' }, 'Failed to edit message'],
 			['delete_message', at, 'Failed to delete message'],
