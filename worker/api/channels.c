@@ -237,7 +237,7 @@ static void place_left(struct op *op, const void *result UNUSED)
 	tell_place(op, s->place->left);
 }
 
-/* The session leaves first: a room that the client was told it had left must not come back to it. */
+/* The session leaves first: a room that the client was told it had left must not come back. */
 static void leave(struct op *op, const void *args)
 {
 	const struct room_args *a = args;
