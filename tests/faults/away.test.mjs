@@ -132,4 +132,18 @@ describe('while Redis is away', { timeout: sized(120_000, 300_000) }, () => {
 		await redis.behave();
 		await until(() => meg.count('user-online', ({ user }) => user === bob.username) === 1, 'word of the user');
 	});
+
+	// The client was never told of it, and begins another when it comes again.
+	test('it breaks off where a session began: that is forgotten', async () => {
+		const ann = await person(server, 'ann');
+		const sessions = async () => (await control.keys('session:*')).length;
+		const before = await sessions();
+		await redis.misbehave({ on: ['commands'], functions: true, cut: true, first: 1 });
+		const guest = await Guest.open(server);
+		await assert.rejects(guest.join('/channels', { token: ann.token }), /ended/);
+		assert.equal(redis.faults, 1);
+		assert.equal(await sessions(), before + 1);
+		await redis.behave();
+		await until(async () => await sessions() === before, 'end of the session');
+	});
 });

@@ -11,6 +11,7 @@
 #include "common/tally.h"
 #include "worker/api/door.h"
 #include "worker/api/parting.h"
+#include "worker/domain/health.h"
 #include "worker/domain/room.h"
 
 /* --- What goes through it --- */
@@ -111,6 +112,7 @@ struct hold {
 	op_fn *then;
 	struct user_entry entry;
 	bool held;
+	bool unsure;                 /* Redis may have begun a session that nobody hears of */
 };
 
 static void release_hold(struct op *op)
@@ -118,6 +120,8 @@ static void release_hold(struct op *op)
 	const struct hold *hold = op->held;
 	if (hold->held)
 		hub_release(op->services->hub, hold->feed, op);
+	if (hold->unsure)
+		parting_tell(events_arrival(op)->new_pid, STR("1"), true);
 }
 
 static void on_feed_live(void *ctx)
@@ -362,7 +366,9 @@ static void join_feeds(struct op *op, struct socket *s, const struct arrived *a)
 static void user_arrived(struct op *op, const void *result)
 {
 	const struct arrived *a = result;
+	union { const void *in; struct hold *out; } hold = { op->held };
 	struct socket *s = events_asker(op);
+	hold.out->unsure = false;
 	if (s == NULL) {
 		/* Gone meanwhile: what it has may be taken up again. */
 		op->session = arena_str(&op->arena, a->pid);
@@ -382,8 +388,11 @@ static void user_arrived(struct op *op, const void *result)
 
 static void enter_user(struct op *op)
 {
-	const struct hold *hold = op->held;
+	union { const void *in; struct hold *out; } held = { op->held };
+	struct hold *hold = held.out;
 	const struct arrival *arrival = events_arrival(op);
+	/* Redis that is away begins none. */
+	hold->unsure = arrival != NULL && health_is_up(op->services);
 	if (arrival != NULL)
 		user_connect(op, &hold->claims, arrival, user_arrived);
 	else
