@@ -188,11 +188,12 @@ static void on_listener(evutil_socket_t fd, short what UNUSED, void *arg)
 			admit(w, peer, listener, &from);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		const int why = errno;
+		if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM)
 			rest(w);
-		if (errno == EAGAIN)
+		if (why == EAGAIN)
 			say_accepting(w);
-		if (errno != EINTR && errno != ECONNABORTED)
+		if (why != EINTR && why != ECONNABORTED)
 			return;
 	}
 }

@@ -328,6 +328,18 @@ static void feeds_came(struct op *op, const void *result)
 	go_on(op, &hold->entry);
 }
 
+/* What outlives the answer that it was read from. */
+static struct user_entry kept(struct op *op, const struct user_entry *entry)
+{
+	struct user_entry copy = *entry;
+	struct user *u = &copy.user;
+	struct str *const texts[] = { &u->id, &u->username, &u->name, &u->image, &u->email };
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		if (texts[i]->p != NULL)
+			*texts[i] = arena_str(&op->arena, *texts[i]);
+	return copy;
+}
+
 /* Without a session that Redis keeps: what else the socket hears is asked for. */
 static void user_entered(struct op *op, const void *result)
 {
@@ -345,7 +357,7 @@ static void user_entered(struct op *op, const void *result)
 		go_on(op, entry);
 		return;
 	}
-	hold.out->entry = *entry;
+	hold.out->entry = kept(op, entry);
 	ask_feeds(op);
 }
 
