@@ -97,6 +97,19 @@ local function stamp()
 	return (at[1] or '1') .. '-' .. (at[2] or '0')
 end
 
+-- A run of Redis may lack what the one before did last. So it has an epoch of its own, which begins
+-- before it numbers anything: no id is given out twice.
+local function epoch_begin(run_id)
+	if redis.call('GET', 'runid') == run_id then return end
+	redis.call('INCR', 'epoch')
+	redis.call('MSET', 'runid', run_id, 'epoch:start', redis.call('GET', 'clock') or '0')
+end
+
+-- For what masters call: they say no worker_hello, and may be the first after a restart.
+local function epoch_ensure()
+	epoch_begin(redis.call('INFO', 'server'):match('run_id:(%x+)'))
+end
+
 local function count(what, by)
 	redis.call('HINCRBY', 'counts', what, by)
 end

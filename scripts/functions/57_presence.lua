@@ -88,7 +88,7 @@ local function leaving_hasten(now, most)
 end
 
 -- Those who have been away for LEAVING_MS are offline.
--- keys: leaving, online, user:ID, clock, epoch
+-- keys: leaving, online, user:ID, clock, runid, epoch, epoch:start
 -- args: limit(announced to all while no more than that were online) most("" or
 --   not given: TELL_CHUNK)
 -- reply: count of those now offline, "1" if there are more of them else "0"
@@ -96,6 +96,7 @@ end
 -- errors: none
 writes('presence_tell', function(limit, most)
 	limit, most = tonumber(limit) or 0, tonumber(most) or TELL_CHUNK
+	epoch_ensure()
 	local now = now_ms()
 	leaving_hasten(now, most)
 	local due = redis.call('ZRANGE', 'leaving', '-inf', text(now), 'BYSCORE',

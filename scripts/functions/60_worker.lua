@@ -12,18 +12,14 @@
 -- publishes: nothing
 -- errors: none
 writes('worker_hello', function(run_id, room_log_max, user_log_max, history_max)
-	local now = redis.call('GET', 'clock') or '0'
-	if redis.call('GET', 'runid') ~= run_id then
-		redis.call('INCR', 'epoch')
-		redis.call('MSET', 'runid', run_id, 'epoch:start', now)
-	end
+	epoch_begin(run_id)
 	for kind, max in pairs{ room = room_log_max, user = user_log_max } do
 		if (tonumber(max) or 0) > 0 then redis.call('SET', 'log-max:' .. kind, max) end
 	end
 	local keep = tonumber(history_max)
 	if keep then history_keep(keep) end
-	local epoch = redis.call('MGET', 'epoch', 'epoch:start')
-	return { epoch[1], now, epoch[2] }
+	local now = redis.call('MGET', 'epoch', 'clock', 'epoch:start')
+	return { now[1], now[2] or '0', now[3] }
 end)
 
 -- What a worker leaves behind, a chunk of each; true when that was all. Until then the worker keeps
@@ -74,13 +70,14 @@ end
 -- (of accounts, rooms, and messages beyond history_max). Nobody is declared dead for the time in
 -- which there was no call of this at all (AWAY_MS).
 -- keys: workers, unleased, leased, those of worker_sweep, deleting, purging, trimming, and those
---   of the accounts, rooms and messages that go
+--   of the accounts, rooms and messages that go; runid, epoch, epoch:start
 -- args: lease_ms name…
 -- reply: count of workers swept wholly, "1" if there is more to sweep or delete at once else "0",
 --   then each of the names that had no lease until now (of a worker swept in part, too)
 -- publishes: room:ID "left" for each room left by a deleted account; that of worker_sweep
 -- errors: none
 writes('worker_lease', function(lease_ms, ...)
+	epoch_ensure()
 	local now, reply = now_ms(), { '0', '0' }
 	local ends = text(now + lease_ms)
 	for _, name in ipairs{ ... } do
@@ -95,12 +92,13 @@ end)
 
 -- Sweeps one worker, dead or gone for good, a chunk of it.
 -- keys: workers, unleased, worker:NAME:sessions, session:PID, worker:NAME:users, user:ID:workers,
---   online, leaving, worker:NAME:lobby, lobby:NAME
+--   online, leaving, worker:NAME:lobby, lobby:NAME, clock, runid, epoch, epoch:start
 -- args: name
 -- reply: "0" if it had no lease, "1" if it is swept wholly, "2" if some is left: call again
 -- publishes: lobby:NAME "lobby-users"
 -- errors: none
 writes('worker_sweep', function(name)
+	epoch_ensure()
 	if not redis.call('ZSCORE', 'workers', name) then return { '0' } end
 	return { sweep(name) and '1' or '2' }
 end)

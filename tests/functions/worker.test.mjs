@@ -31,6 +31,36 @@ test('an epoch that nobody has begun counts as the first', async () => {
 	assert.equal((await fcall('worker_hello', 'run1'))[0], '1');
 });
 
+// Masters say no worker_hello, and may be there first.
+test('what masters tell after a restart is in the new epoch', async () => {
+	await user('ann');
+	await user('bob');
+	await group('ann', 'bob');
+	const told = {
+		presence_tell: () => fcall('presence_tell', 100),
+		worker_lease: () => fcall('worker_lease', 10000, 'w'),
+		worker_sweep: () => fcall('worker_sweep', 'dead'),
+	};
+	for (const [name, tell] of Object.entries(told)) {
+		const [epoch] = await fcall('worker_hello', 'the run before'), inn = name.replace('_', '');
+		await server.redis.zadd('leaving', 1, 'ann');
+		await server.redis.sadd('deleting', 'bob');
+		await server.redis.zadd('workers', Date.now() + 10000, 'dead');
+		await fcall('lobby_login', 'dead', 'sid1', 'dan', inn);
+		await fcall('lobby_login', 'w', 'sid2', 'eve', inn);
+		const clock = await server.redis.get('clock');
+		await published();
+		await tell();
+		const heard = await published();
+		assert.ok(heard.length > 0, name);
+		for (const { id, event } of heard)
+			assert.ok((id ?? event.clock).startsWith(`${Number(epoch) + 1}-`), `${name}: ${id ?? event.clock}`);
+		const run = /run_id:(\w+)/.exec(await server.redis.info('server'))[1];
+		assert.deepEqual(await fcall('worker_hello', run),
+			[String(Number(epoch) + 1), await server.redis.get('clock'), clock], name);
+	}
+});
+
 // The lease of that worker was given since `begun`, for ten seconds.
 async function assertLeased(name, begun) {
 	const ends = await server.redis.zscore('workers', name);
