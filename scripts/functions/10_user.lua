@@ -84,9 +84,11 @@ local function user_enter(id, name, username, image, email, provision, fallback)
 		if not username_valid(username) or username_holder(username) then
 			username = fallback
 		end
-		-- Somebody may have taken the fallback on purpose.
-		if username_holder(username) then
-			username = 'user-' .. redis.sha1hex(id):sub(1, 27)
+		-- Somebody may have taken the fallback on purpose, and what comes after it.
+		local seed = id
+		while username_holder(username) do
+			username = 'user-' .. redis.sha1hex(seed):sub(1, 27)
+			seed = username
 		end
 		u = user_make{ id = id, username = username, name = name ~= '' and name or username,
 			image = image, email = email }

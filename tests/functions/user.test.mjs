@@ -1,5 +1,6 @@
 // Users: entering with a token, signing up and in, wrong passwords.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { useRedis } from './harness.mjs';
 
@@ -40,6 +41,18 @@ test('a username that is invalid, missing or taken gives way', async () => {
 	await user('thief', 'user-victim');
 	assert.match((await first('user_enter', 'v', '', '', '', '', 1, 'user-victim')).username,
 		/^user-[0-9a-f]{27}$/);
+});
+
+test('no username is given twice, whichever others took on purpose', async () => {
+	const hashed = (text) => `user-${createHash('sha1').update(text).digest('hex').slice(0, 27)}`;
+	const names = ['user-victim', hashed('v'), hashed(hashed('v'))];
+	for (const name of names)
+		await user(`holder of ${name}`, name);
+	const { username } = await first('user_enter', 'v', '', '', '', '', 1, 'user-victim');
+	assert.match(username, /^user-[0-9a-f]{27}$/);
+	assert.equal(await server.redis.get(`user:name:${username}`), 'v');
+	for (const name of names)
+		assert.equal(await server.redis.get(`user:name:${name}`), `holder of ${name}`);
 });
 
 test('who may not enter', async () => {
