@@ -337,6 +337,9 @@ export class Soak {
 	async settle() {
 		let wrong;
 		await until(async () => {
+			// Workers that were told to go may have taken the last ones with them.
+			if (!this.any(() => true))
+				await this.enter();
 			const frozen = [...this.guests].some(({ mute }) => mute);
 			wrong = this.server.workers().length === 4 ? await this.difference() : ['a worker is missing'];
 			return !frozen && wrong.length === 0;
