@@ -3,8 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Polling } from '../lib/engine.mjs';
 import { startConformance } from '../lib/server.mjs';
-import { Wire, request, requestBytes } from '../lib/wire.mjs';
+import { until } from '../lib/wait.mjs';
 import { upgradeHeaders } from '../lib/websocket.mjs';
+import { Wire, request, requestBytes } from '../lib/wire.mjs';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const WEBSOCKET = '/socket.io/?EIO=4&transport=websocket';
@@ -118,5 +119,37 @@ describe('CORS, for one origin', { timeout: 120_000 }, () => {
 		assert.equal(answer.status, 403);
 		await session.post('4good', { Origin: HERE });
 		assert.equal(await session.next(), '4good');
+	});
+});
+
+describe('CORS, for one origin that connects too often', { timeout: 120_000 }, () => {
+	let server;
+	before(async () => {
+		server = await startConformance({ options: { 'cors-origin': HERE, 'connect-rate': '1 40' } });
+	});
+	after(() => server?.stop());
+
+	// The answers of those who are told to come again later.
+	async function refusals(headers) {
+		const refused = [];
+		await until(async () => {
+			const answers = await Promise.all(Array.from({ length: 20 }, () =>
+				request(server.port, { path: POLL, headers })));
+			refused.push(...answers.filter(({ status }) => status === 429));
+			return refused.length > 0;
+		}, 'refusal', { every: 0 });
+		return refused;
+	}
+
+	test('it may read that it does', async () => {
+		for (const answer of await refusals({ Origin: HERE })) {
+			assert.equal(answer.headers['access-control-allow-origin'], HERE);
+			assert.ok(list(answer.headers.vary).includes('origin'));
+		}
+	});
+
+	test('another may not', async () => {
+		for (const answer of await refusals({ Origin: 'https://evil.example' }))
+			assert.equal(answer.headers['access-control-allow-origin'], undefined);
 	});
 });

@@ -392,6 +392,8 @@ void http_read(struct request *r)
 static void dispatch(struct request *r, const struct head *h)
 {
 	struct conn *c = r->conn;
+	/* First of all: whatever the answer is, a page that may read it must be able to. */
+	const bool allowed = check_origin(r, h);
 	if (c->throttled) {
 		r->ends = REASON_CONNECT_RATE;
 		http_close_after(r);
@@ -401,7 +403,7 @@ static void dispatch(struct request *r, const struct head *h)
 		            "Retry-After: 1\r\n");
 		return;
 	}
-	if (!check_origin(r, h)) {
+	if (!allowed) {
 		tell_origin(c, h);
 		r->ends = REASON_BAD_ORIGIN;
 		http_close_after(r);
