@@ -242,6 +242,25 @@ describe('polling', { timeout: 300_000 }, () => {
 		wire.destroy();
 	});
 
+	test('HTTP/1.0: a connection stays for who asks for it, and is told so', async () => {
+		const session = await Polling.open(server.port, ECHO);
+		const wire = await Wire.connect(server.port);
+		const post = (line = '') =>
+			`POST ${session.url} HTTP/1.0\r\n${line}Content-Length: 2\r\n\r\n4a`;
+		for (let i = 0; i < 2; i++) {
+			wire.send(post('Connection: Keep-Alive\r\n'));
+			const answer = await wire.response();
+			assert.deepEqual([answer.body, answer.headers.connection], ['ok', 'keep-alive']);
+		}
+		wire.send(post());
+		const last = await wire.response();
+		assert.deepEqual([last.body, last.headers.connection], ['ok', 'close']);
+		assert.equal((await wire.end()).length, 0);
+		wire.destroy();
+		const answer = await session.post('4a');
+		assert.equal(answer.headers.connection, undefined, 'HTTP/1.1 needs not be told');
+	});
+
 	test('a request in many small pieces is one request', async () => {
 		const session = await Polling.open(server.port, ECHO);
 		const wire = await Wire.connect(server.port);

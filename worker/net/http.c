@@ -142,6 +142,16 @@ static bool has_content(unsigned status)
 	return status != 204 && status != 304;
 }
 
+/* A client of HTTP/1.0 that asked for the connection to stay reads to its end
+ * unless it is told that it does. */
+static void put_connection(const struct request *r, struct buf *out)
+{
+	if (!r->keep_alive)
+		buf_z(out, "Connection: close\r\n");
+	else if (r->is_1_0)
+		buf_z(out, "Connection: keep-alive\r\n");
+}
+
 static void put_head(struct request *r, struct buf *out, unsigned status, const char *type,
                      uint64_t length, const char *extra)
 {
@@ -159,7 +169,8 @@ static void put_head(struct request *r, struct buf *out, unsigned status, const 
 		buf_z(out, extra);
 	if (r->extra != NULL)
 		buf_z(out, r->extra);
-	buf_z(out, r->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+	put_connection(r, out);
+	buf_z(out, "\r\n");
 }
 
 void http_answer(struct request *r, unsigned status, const char *type, struct str body,
@@ -436,6 +447,7 @@ static struct request *request_new(struct conn *c, const struct head *h, struct 
 	/* A body that nobody reads must not be taken for the next request. */
 	r->receiving = h->body != BODY_NONE && !(h->body == BODY_LENGTH && h->length == 0);
 	r->keep_alive = h->keep_alive;
+	r->is_1_0 = h->minor == 0;
 	r->is_head = str_eqz(h->method, "HEAD");
 	c->state = r;
 	c->net->http->requests++;

@@ -41,7 +41,7 @@ struct request {
 	uint64_t brought;                    /* when a body in pieces last got more time */
 	uint64_t sent_turn;                  /* the net's turn of the last http_send */
 	enum reason ends;                    /* of the connection, should it end with the answer */
-	bool keep_alive, is_head, receiving, expects, waits;
+	bool keep_alive, is_1_0, is_head, receiving, expects, waits;
 };
 
 struct http {
