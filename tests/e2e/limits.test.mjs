@@ -133,9 +133,11 @@ describe('connections', { timeout: 300_000 }, () => {
 			answers.push(await begin());
 		const refused = answers.filter(({ status }) => status !== 200);
 		assert.ok(refused.length > 0, 'none is refused');
-		for (const { status, headers, body } of refused)
+		for (const { status, headers, body } of refused) {
 			assert.deepEqual([status, headers['retry-after'], JSON.parse(body)],
 				[429, '1', { code: 3, message: 'Too many handshakes' }]);
+			assert.equal(headers['access-control-expose-headers'], 'Retry-After');
+		}
 		// Others over it are no business of this.
 		wire.send(requestBytes({ path: '/health' }));
 		assert.equal((await wire.response()).status, 200);

@@ -57,6 +57,7 @@ describe('passwords', { timeout: 300_000 }, () => {
 		await control.lpush(`wrong:${username}`, ...Array(MOST).fill(Date.now() - 54_000));
 		const refused = await signIn(server, username, RIGHT);
 		assert.match(refused.headers['retry-after'], /^[1-6]$/);
+		assert.equal(refused.headers['access-control-expose-headers'], 'Retry-After');
 		await sleep(1000 * refused.headers['retry-after']);
 		assert.equal((await signIn(server, username, RIGHT)).status, 200);
 	});

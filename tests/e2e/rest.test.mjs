@@ -345,6 +345,7 @@ describe('REST without Redis', { timeout: 120_000 }, () => {
 			assert.equal(answer.status, 503, answer.body);
 			assert.deepEqual(answer.json.errors, {});
 			assert.ok(Number(answer.headers['retry-after']) > 0);
+			assert.equal(answer.headers['access-control-expose-headers'], 'Retry-After');
 		}
 	});
 });

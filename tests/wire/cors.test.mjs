@@ -141,10 +141,13 @@ describe('CORS, for one origin that connects too often', { timeout: 120_000 }, (
 		return refused;
 	}
 
-	test('it may read that it does', async () => {
+	test('it may read that it does, and when to come again', async () => {
 		for (const answer of await refusals({ Origin: HERE })) {
 			assert.equal(answer.headers['access-control-allow-origin'], HERE);
 			assert.ok(list(answer.headers.vary).includes('origin'));
+			// Of its own accord a browser shows this header to nobody from elsewhere.
+			assert.equal(answer.headers['retry-after'], '1');
+			assert.deepEqual(list(answer.headers['access-control-expose-headers']), ['retry-after']);
 		}
 	});
 

@@ -55,7 +55,7 @@ void rest_refuse(struct op *op, const struct fault *fault)
 	struct buf body = { 0 };
 	struct json_out j = json_out(&body);
 	struct str detail = fault->detail.len > 0 ? fault->detail : str_z(err_text(fault->code));
-	char retry[40] = "";
+	char retry[100] = "";
 	json_open(&j, '{');
 	json_key(&j, "message");
 	if (has_field(fault))
@@ -73,10 +73,10 @@ void rest_refuse(struct op *op, const struct fault *fault)
 	json_close(&j, '}');
 	json_close(&j, '}');
 	if (fault->code == ERR_RATE)
-		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n",
+		snprintf(retry, sizeof(retry), HTTP_RETRY_AFTER("%u"),
 		         fault->retry_after_s > 0 ? fault->retry_after_s : 1);
 	if (fault->code == ERR_UNAVAILABLE)
-		snprintf(retry, sizeof(retry), "Retry-After: 1\r\n");
+		snprintf(retry, sizeof(retry), HTTP_RETRY_AFTER("1"));
 	http_answer(op->asker, err_status(fault->code), "application/json", buf_view(&body), retry);
 	buf_fini(&body);
 }

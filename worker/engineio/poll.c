@@ -107,7 +107,7 @@ static void refuse_haste(struct request *r)
 		buf_fini(&line);
 	}
 	http_answer(r, 429, "application/json",
-	            STR("{\"code\":3,\"message\":\"Too many handshakes\"}"), "Retry-After: 1\r\n");
+	            STR("{\"code\":3,\"message\":\"Too many handshakes\"}"), HTTP_RETRY_AFTER("1"));
 }
 
 static void handshake(struct request *r, const struct head *h, const struct mount *m,

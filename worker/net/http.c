@@ -411,7 +411,7 @@ static void dispatch(struct request *r, const struct head *h)
 		http_answer(r, 429, "application/json",
 		            STR("{\"message\":\"Too many connections from this address\","
 		                "\"errors\":{}}"),
-		            "Retry-After: 1\r\n");
+		            HTTP_RETRY_AFTER("1"));
 		return;
 	}
 	if (!allowed) {

@@ -6,6 +6,10 @@
 #include "worker/net/body.h"
 #include "worker/net/conn.h"
 
+/* Header lines: when to come again. Pages of other origins may see it too. */
+#define HTTP_RETRY_AFTER(seconds) \
+	"Retry-After: " seconds "\r\nAccess-Control-Expose-Headers: Retry-After\r\n"
+
 struct request;
 
 struct http_service {
