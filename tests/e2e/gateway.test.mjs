@@ -597,6 +597,19 @@ describe('gateway with limits', { timeout: 300_000 }, () => {
 		await succeed(three, 'joinChannel', { name, password: 'right' });
 	});
 
+	test('a right password is none of the wrong ones, though the user is in already', wait, async () => {
+		const [ann, bob] = await Promise.all(['ann', 'bob'].map((name) => person(server, name)));
+		const [one, two] = [await come(server, ann), await come(server, bob)];
+		const name = unique('vault');
+		await succeed(one, 'createChannel', { name, status: 'PRIVATE', password: 'right' });
+		// Asked at once, all are compared before the first has joined.
+		for (let round = 0; round < 3; round++) {
+			const answers = await Promise.all([1, 2, 3].map(() => two.ask('joinChannel', { name, password: 'right' })));
+			assert.equal(answers.filter(({ message }) => message === 'Channel joined').length, 1, JSON.stringify(answers));
+			await succeed(two, 'leaveChannel', { name });
+		}
+	});
+
 	test('message-rate and event-rate are told by the error of the event', wait, async () => {
 		const one = await come(server, await person(server, 'ann'));
 		const name = unique('rapid');

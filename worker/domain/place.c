@@ -227,6 +227,7 @@ void place_leave(struct op *op, struct str name, op_fn *then)
 struct joining {
 	struct str name, password;
 	struct str room, hash, tried;        /* once it is found */
+	struct fault refusal;                /* by the room, though the password is right */
 };
 
 /* What of a room decides whether it can be joined. */
@@ -249,16 +250,16 @@ static void joined(struct op *op, const struct strs *reply UNUSED)
 	op->then(op, &j->name);
 }
 
-static void password_compared(struct op *op, const void *result)
+/* A try that did not fail for its password counts as none; then `then` ends it. */
+static bool give_back(struct op *op, void (*then)(struct op *op, const struct strs *reply))
 {
 	const struct joining *j = op->state;
-	const bool *right = result;
 
-	op->caught = NULL;
-	if (*right)
-		CALL(op, &fn_join, joined, op->user, j->room, j->hash, j->tried);
-	else
-		op_fail(op, ERR_FORBIDDEN, "password", "is wrong");
+	if (j->tried.len == 0)
+		return false;
+	CALL(op, &fn_right, then,
+	     op_text(op, "room:%.*s:user:%.*s", STR_ARG(j->room), STR_ARG(op->user)), j->tried);
+	return true;
 }
 
 static void try_returned(struct op *op, const struct strs *reply UNUSED)
@@ -269,13 +270,43 @@ static void try_returned(struct op *op, const struct strs *reply UNUSED)
 /* Too many others wait: it was not wrong. */
 static bool not_compared(struct op *op, const struct fault *fault UNUSED)
 {
+	return give_back(op, try_returned);
+}
+
+static void refusal_told(struct op *op, const struct strs *reply UNUSED)
+{
 	const struct joining *j = op->state;
 
-	if (j->tried.len == 0)
+	op_fault(op, &j->refusal);
+}
+
+/* It is full, say. Forbidden: the password is another by now. */
+static bool not_joined(struct op *op, const struct fault *fault)
+{
+	struct joining *j = arena_alloc(&op->arena, sizeof(*j));
+
+	if (fault->code == ERR_FORBIDDEN)
 		return false;
-	CALL(op, &fn_right, try_returned,
-	     op_text(op, "room:%.*s:user:%.*s", STR_ARG(j->room), STR_ARG(op->user)), j->tried);
-	return true;
+	*j = *(const struct joining *)op->state;
+	j->refusal = *fault;
+	j->refusal.field = arena_str(&op->arena, fault->field);
+	j->refusal.detail = arena_str(&op->arena, fault->detail);
+	op->state = j;
+	return give_back(op, refusal_told);
+}
+
+static void password_compared(struct op *op, const void *result)
+{
+	const struct joining *j = op->state;
+	const bool *right = result;
+
+	op->caught = NULL;
+	if (*right) {
+		op->caught = not_joined;
+		CALL(op, &fn_join, joined, op->user, j->room, j->hash, j->tried);
+	} else {
+		op_fail(op, ERR_FORBIDDEN, "password", "is wrong");
+	}
 }
 
 static bool door_read(struct str json, struct arena *a, struct door *out)
