@@ -18,6 +18,7 @@
 #include "common/metrics.h"
 #include "worker/api/door.h"
 #include "worker/api/parting.h"
+#include "worker/api/staying.h"
 #include "worker/domain/hasher.h"
 #include "worker/domain/lobby.h"
 #include "worker/domain/presence.h"
@@ -91,6 +92,7 @@ static void say_refused(struct worker *w)
 	if (!calls_up(w->services.calls))
 		return;
 	partings_again();
+	stayings_retry();
 	presence_retry(w->services.presence);
 	lobby_retry(w->services.lobby);
 	if (refresh_was_refused())
@@ -253,6 +255,7 @@ static void on_signal(evutil_socket_t number UNUSED, short what UNUSED, void *ar
 /* Redis may know nothing of us any more. */
 static void say_all_again(struct worker *w)
 {
+	stayings_again();
 	presence_again(w->services.presence);
 	hub_here_all(w->services.hub);
 	lobby_again(w->services.lobby);
@@ -488,6 +491,7 @@ static void wire(struct worker *w)
 	sockets_init(&w->sockets, &w->deadlines, w->services.hub, &events_app);
 	w->engine.upper = &w->sockets;
 	partings_init(&w->services);
+	stayings_init(&w->services, &w->engine);
 	events_init(&w->services);
 	plain_init(&w->services, &w->deadlines);
 	rest_init(&w->services);

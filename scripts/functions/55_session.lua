@@ -268,6 +268,27 @@ writes('session_end', function(pid, take, window)
 	return { '1' }
 end)
 
+-- The sockets of these sessions live: where a sweep gave them a time, they have none again. One that
+-- has been taken up elsewhere, or is gone, is left alone. Said again, it changes nothing.
+-- keys: session:PID, worker:NAME:sessions, workers, unleased
+-- args: worker then pairs pid take; 3,000 of them at most, for Lua's stack
+-- reply: count of the sessions that stay
+-- publishes: nothing
+-- errors: none
+writes('sessions_stay', function(worker, ...)
+	local sockets, n = { ... }, 0
+	worker_expect(worker)
+	for i = 1, #sockets, 2 do
+		local pid, take = sockets[i], sockets[i + 1]
+		if is_taken(session_key(pid), take) then
+			redis.call('PERSIST', session_key(pid))
+			redis.call('SADD', sessions_of(worker), pid)
+			n = n + 1
+		end
+	end
+	return { text(n) }
+end)
+
 -- The sessions of a worker that is gone, some of them; true when that was all.
 local function sessions_sweep(worker)
 	local pids = redis.call('SPOP', sessions_of(worker), SESSIONS_CHUNK)

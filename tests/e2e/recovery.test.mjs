@@ -143,6 +143,32 @@ describe('recovery', { timeout: 1_800_000 }, () => {
 		r.disconnect();
 	});
 
+	test('a worker that was swept, but lives, keeps its sessions', async (t) => {
+		const ann = await person(server, 'Ann');
+		const room = await channel(server, ann);
+		const crowd = [];
+		for (let i = 0; i < 8; i++)
+			crowd.push(await comer(server, ann.token));
+		const r = redis(server);
+		t.after(() => r.disconnect());
+		await until(async () => await r.zcard('workers') >= 4, 'lease of each worker');
+		// As if their host had been cut off for longer than a lease.
+		const multi = r.multi();
+		for (const worker of await r.zrange('workers', 0, -1))
+			multi.fcall('worker_sweep', 0, worker);
+		for (const [error, reply] of await multi.exec())
+			assert.deepEqual([error, reply], [null, ['1']]);
+		for (const one of crowd)
+			await until(async () => await r.ttl(`session:${one.socket._pid}`) === -1, 'session without a TTL');
+		for (const one of crowd) {
+			assert.deepEqual(one.disconnects, []);
+			assert.equal((await one.ask('join_channel', { channelId: room })).ok, true);
+			cut(one);
+			await returned(one, 1);
+			assert.deepEqual(one.back, [true]);
+		}
+	});
+
 	test('a connection that was taken over by one of its sessions gives the others their time, too', async () => {
 		const ann = await person(server, 'Ann');
 		const one = await enter(server, { token: ann.token });

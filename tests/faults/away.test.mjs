@@ -133,6 +133,19 @@ describe('while Redis is away', { timeout: sized(120_000, 300_000) }, () => {
 		await until(() => meg.count('user-online', ({ user }) => user === bob.username) === 1, 'word of the user');
 	});
 
+	test('it is busy where a swept worker names its sessions: they are named again', async () => {
+		const ann = await person(server, 'ann');
+		const guest = await (await Guest.open(server)).join('/channels', { token: ann.token });
+		let refused = 0;
+		await redis.misbehave({ on: ['commands'], functions: true, answer: (bytes, [, name]) =>
+			(name === 'sessions_stay' && ++refused <= 2 ? '-BUSY Redis is busy\r\n' : bytes) });
+		await until(async () => await control.zcard('workers') > 0, 'lease of the worker');
+		for (const worker of await control.zrange('workers', 0, -1))
+			await control.fcall('worker_sweep', 0, worker);
+		await until(() => refused === 3, 'session named until that is taken');
+		assert.equal(await control.ttl(`session:${guest.pid}`), -1);
+	});
+
 	// The client was never told of it, and begins another when it comes again.
 	test('it breaks off where a session began: that is forgotten', async () => {
 		const ann = await person(server, 'ann');

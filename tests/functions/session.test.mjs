@@ -143,6 +143,29 @@ test('a session ends at once, or may be taken up for a while; a swept worker\'s 
 	assert.equal(await server.redis.exists('session:pid-new'), 0);
 });
 
+test('a swept worker that lives keeps its sessions, but for those that are taken up elsewhere', async () => {
+	await fcall('worker_lease', 10000, 'h.0.1', 'h.1.1');
+	await connect('ann', { fresh: 'stays' });
+	await connect('ann', { fresh: 'moves' });
+	await connect('ann', { fresh: 'ends' });
+	await fcall('worker_sweep', 'h.0.1');
+	await connect('ann', { pid: 'pid-moves', at: 'h.1.1' });
+	await fcall('session_end', 'pid-ends', '1', '0');
+	await fcall('worker_sweep', 'h.1.1');
+	const said = ['sessions_stay', 'h.0.1', 'pid-stays', '1', 'pid-moves', '1', 'pid-ends', '1', 'pid-never', '1'];
+	for (const time of ['once', 'twice']) {
+		assert.deepEqual(await fcall(...said), ['1'], time);
+		assert.equal(await server.redis.ttl('session:pid-stays'), -1);
+		assert.ok(await server.redis.ttl('session:pid-moves') > 0);
+		assert.equal(await server.redis.exists('session:pid-ends', 'session:pid-never'), 0);
+		assert.deepEqual(await server.redis.smembers('worker:h.0.1:sessions'), ['pid-stays']);
+	}
+	// What it said without a lease does not outlive it.
+	assert.deepEqual(await fcall('worker_sweep', 'h.0.1'), ['1']);
+	assert.ok(await server.redis.ttl('session:pid-stays') > 0);
+	assert.deepEqual(await fcall('sessions_stay', 'h.0.1'), ['0']);
+});
+
 test('a new session hears the rooms of the kinds its API follows, and a feed besides', async () => {
 	for (const id of ['bob', 'eve'])
 		await user(id);

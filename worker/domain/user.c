@@ -28,6 +28,7 @@ const struct field user_fields[] = {
 static const struct function fn_enter = { .name = "user_enter", .at_least = 2 };
 static const struct function fn_connect = { .name = "user_connect", .at_least = 7 };
 static const struct function fn_end = { .name = "session_end", .at_least = 1 };
+static const struct function fn_stay = { .name = "sessions_stay", .at_least = 1 };
 static const struct function fn_unfollow = { .name = "session_unfollow", .at_least = 1 };
 static const struct function fn_get = { .name = "user_get", .reads = true, .at_least = 1 };
 static const struct function fn_list = { .name = "user_list", .reads = true, .at_least = 1 };
@@ -183,6 +184,17 @@ void session_end(struct op *op, bool leaves, op_fn *then)
 	op->then = then;
 	CALL(op, &fn_end, session_told, op->session, op->take,
 	     leaves ? STR("0") : op_text(op, "%u", conf.recovery_window_ms));
+}
+
+void sessions_stay(struct op *op, struct strs pairs, op_fn *then)
+{
+	struct str *args = arena_alloc(&op->arena, (1 + pairs.n) * sizeof(*args));
+
+	args[0] = op->services->worker;
+	for (size_t i = 0; i < pairs.n; i++)
+		args[1 + i] = pairs.v[i];
+	op->then = then;
+	call(op, &fn_stay, session_told, args, 1 + pairs.n);
 }
 
 void session_unfollow(struct op *op, struct str room, op_fn *then)

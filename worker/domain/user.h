@@ -64,6 +64,8 @@ void user_connect(struct op *op, const struct claims *claims, const struct arriv
 /* The socket of op->session is over; it may be taken up again, or (`leaves`) not.
  * `then` gets NULL. */
 void session_end(struct op *op, bool leaves, op_fn *then);
+/* The sockets of these sessions, pairs of a session and its take, live. `then` gets NULL. */
+void sessions_stay(struct op *op, struct strs pairs, op_fn *then);
 /* The socket of op->session left a room. `then` gets NULL. */
 void session_unfollow(struct op *op, struct str room, op_fn *then);
 /* Makes an account. `then` gets a struct user. ERR_INVALID, ERR_TAKEN, ERR_UNAVAILABLE (too many

@@ -544,6 +544,19 @@ void sockets_tick(struct sockets *all)
 	}
 }
 
+void sockets_each(const struct engine *e, void (*each)(struct socket *s, void *ctx), void *ctx)
+{
+	size_t cursor = 0;
+	const struct session *session;
+	while ((session = map_next(&e->sessions, &cursor)) != NULL) {
+		const struct line *line = session->state;
+		if (line == NULL)
+			continue;    /* over */
+		LIST_EACH(&line->sockets, link)
+			each(LIST_OF(link, struct socket, link), ctx);
+	}
+}
+
 void sockets_fini(struct sockets *all)
 {
 	sockets_tick(all);

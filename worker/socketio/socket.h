@@ -65,6 +65,8 @@ void sockets_init(struct sockets *all, struct deadlines *ds, struct hub *hub,
 void sockets_fini(struct sockets *all);
 /* End of a turn: frees what closed. */
 void sockets_tick(struct sockets *all);
+/* All that are not closed. `each` must not end any. */
+void sockets_each(const struct engine *e, void (*each)(struct socket *s, void *ctx), void *ctx);
 /* The upper of sessions that speak Socket.IO; engine->upper must be the struct sockets. */
 extern const struct session_upper socketio_upper;
 
