@@ -2,8 +2,9 @@
 -- and after any kind of death.
 --
 -- session:PID is a hash: user, api, sid, worker (who serves it, or did last), take (how often it
--- was taken up), window (for how many ms it may be taken up again), and f:FEED per feed it follows,
--- the clock from where (of presence:…, a user who is waited for: as of when the state was told).
+-- was taken up), by (if it was: the new_pid of who did that last), window (for how many ms it may be
+-- taken up again), and f:FEED per feed it follows, the clock from where (of presence:…, a user who is
+-- waited for: as of when the state was told).
 -- While its socket lives it has no TTL; worker:NAME:sessions names those that get one when
 -- the worker is swept.
 
@@ -141,7 +142,7 @@ local function session_resume(pid, offset, who)
 	local feeds = feeds_resumed(key, h, from, who)
 	if not feeds then return nil end
 	local take = redis.call('HINCRBY', key, 'take', 1)
-	redis.call('HSET', key, 'worker', who.worker)
+	redis.call('HSET', key, 'worker', who.worker, 'by', who.new_pid)
 	redis.call('PERSIST', key)
 	redis.call('SREM', sessions_of(h.worker), pid)
 	redis.call('SADD', sessions_of(who.worker), pid)
@@ -194,7 +195,8 @@ writes('user_connect', function(id, name, username, image, email, provision, fal
 	local entered = user_enter(id, name, username, image, email, provision, fallback)
 	local clock, feed = entered[2], entered[3]
 	local who = {
-		user = id, feed = feed, api = api, worker = worker, follow = follow, also = also
+		user = id, feed = feed, api = api, worker = worker, follow = follow, also = also,
+		new_pid = new_pid
 	}
 	worker_expect(worker)
 	local session = pid ~= '' and session_resume(pid, offset, who) or
@@ -252,13 +254,14 @@ end)
 
 -- A socket is over: its session may be taken up again for `window` ms, or goes at once.
 -- keys: session:PID, worker:NAME:sessions
--- args: pid take window_ms("0" = goes)
+-- args: pid take(or new_pid of who took it up, if the answer to that is not known)
+--   window_ms("0" = goes)
 -- reply: "1", or "0" if another socket has taken it up
 -- publishes: nothing
 -- errors: none
 writes('session_end', function(pid, take, window)
 	local key = session_key(pid)
-	if not is_taken(key, take) then return { '0' } end
+	if not is_taken(key, take) and redis.call('HGET', key, 'by') ~= take then return { '0' } end
 	redis.call('SREM', sessions_of(redis.call('HGET', key, 'worker')), pid)
 	if window == '0' then
 		redis.call('DEL', key)

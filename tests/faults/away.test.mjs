@@ -146,6 +146,28 @@ describe('while Redis is away', { timeout: sized(120_000, 300_000) }, () => {
 		assert.equal(await control.ttl(`session:${guest.pid}`), -1);
 	});
 
+	test('it breaks off where a session was taken up: that has its time again', async () => {
+		const ann = await person(server, 'ann');
+		const guest = await (await Guest.open(server)).join('/channels', { token: ann.token });
+		const { pid } = guest;
+		const ttl = () => control.ttl(`session:${pid}`);
+		guest.cut();
+		await until(async () => await ttl() > 0, 'end of the connection');
+		const spoilt = [];
+		await redis.misbehave({ on: ['commands'], functions: true, first: 1, answer: (bytes, command) => {
+			spoilt.push(command[1]);
+			return 'none\r\n';
+		} });
+		const again = await Guest.open(server);
+		await assert.rejects(again.join('/channels', { token: ann.token, pid }), /ended/);
+		assert.deepEqual(spoilt, ['user_connect']);
+		assert.equal(await control.hget(`session:${pid}`, 'take'), '2');
+		await until(async () => await ttl() > 0, 'time of the session');
+		const heir = await (await Guest.open(server)).join('/channels', { token: ann.token, pid });
+		assert.equal(heir.pid, pid, 'recovered');
+		assert.equal(await ttl(), -1);
+	});
+
 	// The client was never told of it, and begins another when it comes again.
 	test('it breaks off where a session began: that is forgotten', async () => {
 		const ann = await person(server, 'ann');

@@ -112,8 +112,17 @@ struct hold {
 	op_fn *then;
 	struct user_entry entry;
 	bool held;
-	bool unsure;                 /* Redis may have begun a session that nobody hears of */
+	bool unsure;                 /* Redis may have begun a session that nobody hears of,
+	                              * or have had one taken up */
 };
+
+/* Forgets what was begun, if anything was; what was taken up may be taken up again. */
+static void end_unsure(const struct arrival *a)
+{
+	parting_tell(a->new_pid, STR("1"), true);
+	if (a->pid.len > 0)
+		parting_tell(a->pid, a->new_pid, false);
+}
 
 static void release_hold(struct op *op)
 {
@@ -121,7 +130,7 @@ static void release_hold(struct op *op)
 	if (hold->held)
 		hub_release(op->services->hub, hold->feed, op);
 	if (hold->unsure)
-		parting_tell(events_arrival(op)->new_pid, STR("1"), true);
+		end_unsure(events_arrival(op));
 }
 
 static void on_feed_live(void *ctx)
