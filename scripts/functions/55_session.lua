@@ -2,9 +2,9 @@
 -- and after any kind of death.
 --
 -- session:PID is a hash: user, api, sid, worker (who serves it, or did last), take (how often it
--- was taken up), by (if it was: the new_pid of who did that last), window (for how many ms it may be
--- taken up again), and f:FEED per feed it follows, the clock from where (of presence:…, a user who is
--- waited for: as of when the state was told).
+-- was taken up), by (if it was: the new_pid of who did that last), window (for how many ms it may
+-- be taken up again), and f:FEED per feed it follows, the clock from where (of presence:…, a user
+-- who is waited for: as of when the state was told).
 -- While its socket lives it has no TTL; worker:NAME:sessions names those that get one when
 -- the worker is swept.
 
@@ -271,8 +271,8 @@ writes('session_end', function(pid, take, window)
 	return { '1' }
 end)
 
--- The sockets of these sessions live: where a sweep gave them a time, they have none again. One that
--- has been taken up elsewhere, or is gone, is left alone. Said again, it changes nothing.
+-- The sockets of these sessions live: where a sweep gave them a time, they have none again. One
+-- that has been taken up elsewhere, or is gone, is left alone. Said again, it changes nothing.
 -- keys: session:PID, worker:NAME:sessions, workers, unleased
 -- args: worker then pairs pid take; 3,000 of them at most, for Lua's stack
 -- reply: count of the sessions that stay

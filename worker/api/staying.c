@@ -5,7 +5,7 @@
 #include "worker/domain/user.h"
 #include "worker/socketio/socket.h"
 
-enum { SESSIONS_A_CALL = 200 };
+enum { SESSIONS_A_CALL = 200, STRINGS = 2 * SESSIONS_A_CALL };
 
 static struct {
 	const struct services *services;
@@ -50,12 +50,11 @@ static void add(struct socket *s, void *ctx)
 		return;
 	if (round->op == NULL) {
 		round->op = op_new(stayings.services, NULL, NULL, NULL);
-		round->pairs = arena_alloc(&round->op->arena,
-		                           2 * SESSIONS_A_CALL * sizeof(*round->pairs));
+		round->pairs = arena_alloc(&round->op->arena, STRINGS * sizeof(*round->pairs));
 	}
 	round->pairs[round->n++] = (struct str){ s->pid, SOCKET_SID_LEN };
 	round->pairs[round->n++] = str_z(s->take);
-	if (round->n == 2 * SESSIONS_A_CALL)
+	if (round->n == STRINGS)
 		say(round);
 }
 
