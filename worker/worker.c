@@ -215,7 +215,7 @@ static bool hand_over(void *ctx, struct conn *c, unsigned to, struct str bytes)
 
 /* --- Ending --- */
 
-/* Whoever connects meanwhile waits for a successor, so that a Redis that hangs is not waited for. */
+/* Whoever connects meanwhile waits for a successor: a Redis that hangs is not waited for. */
 static bool owes_answers(const struct worker *w)
 {
 	return clock_now_ms() < w->answers_ms && http_owes(&w->net);
