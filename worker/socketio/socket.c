@@ -550,8 +550,8 @@ void sockets_each(const struct engine *e, void (*each)(struct socket *s, void *c
 	const struct session *session;
 	while ((session = map_next(&e->sessions, &cursor)) != NULL) {
 		const struct line *line = session->state;
-		if (line == NULL)
-			continue;    /* over */
+		if (session->mount->upper != &socketio_upper || line == NULL)
+			continue;    /* speaks something else, or is over */
 		LIST_EACH(&line->sockets, link)
 			each(LIST_OF(link, struct socket, link), ctx);
 	}
