@@ -53,7 +53,8 @@ export class Meter {
 		if (source !== 'lua')
 			this.#of = /^fcall/.test(name) ? args[1] : name;
 		const command = { name, args: args.slice(1), of: this.#of, nested: source === 'lua' };
-		if (OURS.test(name) && !command.nested)
+		// Functions look at INFO, too, which `INFO commandstats` can't tell from ours.
+		if (OURS.test(name) && (!command.nested || name === 'info'))
 			return;
 		this.#seen.push(command);
 		if (!this.#isBackground(command))
