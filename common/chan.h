@@ -7,7 +7,7 @@
 
 enum chan_type {
 	CHAN_BEAT = 1,       /* worker to master: my loop turns */
-	CHAN_READY,          /* worker to master: I serve */
+	CHAN_READY,          /* worker to master: I serve; instead of a beat from then on */
 	CHAN_RELOAD_FUNCTIONS, /* worker to master: Redis lacks our functions */
 	CHAN_LEASED,         /* master to worker: your lease is new; Redis may have forgotten you */
 	CHAN_DRAIN,          /* master to worker: stop accepting, close transports, exit */

@@ -128,7 +128,7 @@ describe('of one address', { timeout: 300_000 }, () => {
 		await until(() => server.workers().filter(({ pid }) => !before.includes(pid)).length === before.length,
 			'successors');
 		leave(...wires);
-		await until(() => server.ready(), 'successors that serve');
+		await server.serves();
 		leave(...await fill('127.0.0.15'));
 	});
 });

@@ -3,7 +3,7 @@
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Guest, dismissAll } from '../lib/crowd.mjs';
-import { FalseRedis, KINDS } from '../lib/false-redis.mjs';
+import { DEAF, FalseRedis, KINDS } from '../lib/false-redis.mjs';
 import { scrape } from '../lib/metrics.mjs';
 import { person, unique } from '../lib/people.mjs';
 import { RedisChild } from '../lib/redis.mjs';
@@ -13,12 +13,6 @@ import { token } from '../lib/token.mjs';
 import { until } from '../lib/wait.mjs';
 
 const CLIENTS = sized(20, 200);
-
-// Subscriptions are made no more; all else is well.
-const DEAF = {
-	on: ['subscriptions'],
-	answer: (bytes) => (bytes.includes('$9\r\nsubscribe\r\n') ? '' : bytes),
-};
 
 describe('while Redis is away', { timeout: sized(120_000, 300_000) }, () => {
 	let child, control, redis, server;

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { leaveAll } from '../lib/chatter.mjs';
-import { FalseRedis, KINDS } from '../lib/false-redis.mjs';
+import { DEAF, FalseRedis, KINDS } from '../lib/false-redis.mjs';
 import { scrape } from '../lib/metrics.mjs';
 import { RedisChild } from '../lib/redis.mjs';
 import { rest } from '../lib/rest.mjs';
@@ -107,10 +107,6 @@ async function end(server, redis) {
 	}
 }
 
-async function healthy(server) {
-	await until(() => server.ready(), 'well server', { ms: 30_000 });
-}
-
 describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concurrency: 2 }, () => {
 	let child;
 	before(async () => { child = await RedisChild.start(); });
@@ -168,7 +164,7 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 					const lasted = Date.now() - begun;
 					const cpu = pids.map((pid, i) => cpuMs(pid) - before.cpu[i]);
 					const peak = pids.map((pid, i) => memory(pid, 'VmHWM') - base[i]);
-					await healthy(server);
+					await server.serves();
 					const recovered = Date.now() - begun - lasted;
 					await talk.settle();
 					await talk.check();
@@ -235,8 +231,7 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 			await talk.settle();
 			await talk.check();
 			const { faults } = redis;
-			await redis.misbehave({ on: ['subscriptions'],
-				answer: (bytes) => (bytes.includes('$9\r\nsubscribe\r\n') ? '' : bytes) });
+			await redis.misbehave(DEAF);
 			const cut = [...redis.links].filter(({ kind }) => kind === 'subscriptions');
 			assert.equal(cut.length, 2);
 			cut.forEach((link) => link.cut());
@@ -276,7 +271,7 @@ describe('a Redis that misbehaves', { timeout: sized(240_000, 1_800_000), concur
 					const lasted = Date.now() - begun;
 					await redis.behave();
 					server.healthy = [200];
-					await healthy(server);
+					await server.serves();
 					t.diagnostic(`${accepted} connections, well after ${Date.now() - begun - lasted} ms`);
 					if (!fault.harmless && !fault.lies)
 						assert.ok(await errors(server) + await losses(server) > 0, 'counted');

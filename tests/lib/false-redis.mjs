@@ -5,6 +5,12 @@ import { freePort } from './server.mjs';
 
 export const KINDS = ['commands', 'subscriptions', 'master'];
 
+// A fault: subscriptions are made no more; all else is well.
+export const DEAF = {
+	on: ['subscriptions'],
+	answer: (bytes) => (bytes.includes('$9\r\nsubscribe\r\n') ? '' : bytes),
+};
+
 const CRLF = Buffer.from('\r\n');
 const FILLER = Buffer.alloc(256 * 1024, 'x');
 

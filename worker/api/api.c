@@ -392,9 +392,7 @@ static void user_arrived(struct op *op, const void *result)
 	hold.out->unsure = false;
 	if (s == NULL) {
 		/* Gone meanwhile: what it has may be taken up again. */
-		op->session = arena_str(&op->arena, a->pid);
-		op->take = arena_str(&op->arena, a->take);
-		parting_tell(op->session, op->take, false);
+		parting_tell(a->pid, a->take, false);
 		op_reply(op, STR_NONE);
 		return;
 	}

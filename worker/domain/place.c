@@ -247,6 +247,7 @@ static void joined(struct op *op, const struct strs *reply UNUSED)
 {
 	const struct joining *j = op->state;
 
+	op->caught = NULL;
 	op->then(op, &j->name);
 }
 
